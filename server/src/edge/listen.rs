@@ -1,0 +1,1 @@
+//! Our own accept loop: a deadline for the request head, upgrades, and a drain that waits.

@@ -1,0 +1,1 @@
+//! What people see: typed views over the templates in `web/`.

@@ -1,0 +1,1 @@
+//! Unsent text, sealed, read by its author only.

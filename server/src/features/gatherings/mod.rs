@@ -1,0 +1,1 @@
+//! Scheduled meetings, and who is on duty in them.

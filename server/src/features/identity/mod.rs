@@ -1,0 +1,1 @@
+//! Handles, their words to come back by, sessions, and the accounts of people with powers.

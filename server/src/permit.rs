@@ -1,0 +1,1 @@
+//! Role × duty × audience × action: the one function that decides who may do what.

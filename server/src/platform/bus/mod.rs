@@ -1,0 +1,1 @@
+//! Hints between nodes. It may lose, repeat or reorder; nothing breaks.

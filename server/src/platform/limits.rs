@@ -1,0 +1,1 @@
+//! Rates a node allows, per key.

@@ -1,0 +1,11 @@
+//! What every feature stands on; it knows no feature.
+
+pub mod bus;
+pub mod clock;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod sealing;
+pub mod settings;
+pub mod store;
+pub mod telemetry;

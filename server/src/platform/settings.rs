@@ -1,0 +1,1 @@
+//! File, then environment, then flags; checked whole at start.

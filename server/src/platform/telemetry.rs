@@ -1,0 +1,1 @@
+//! Logs and numbers, without any body, handle, address or cookie.

@@ -1,0 +1,1 @@
+//! The wire: its enums and nothing else.
