@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::values::{Audience, EntryKind, GatheringKind, Role, RoomState, Standing, Time};
 use super::About;
+use super::values::{Audience, EntryKind, GatheringKind, Role, RoomState, Standing, Time};
 
 /// `POST /api/v1/handles`.
 #[derive(Clone, Serialize, Deserialize, TS, ToSchema)]

@@ -10,14 +10,17 @@ mod server;
 mod values;
 
 pub use client::{ClientFrame, MeasureTarget};
-pub use http::{GatheringOut, HandleOut, MakeHandle, MeOut, Recover, RecoveryOut, StaffLogin, StaffOut};
+pub use http::{
+    GatheringOut, HandleOut, MakeHandle, MeOut, Recover, RecoveryOut, StaffLogin, StaffOut,
+};
 pub use server::{
-    Admitted, Entered, Gap, Head, Limits, LineOut, OnDuty, Reader, ReadyOut, RoomOut, ServerFrame, SpanOut, Speaker,
-    WaitingLine, YouInRoom, YouOut,
+    Admitted, Entered, Gap, Head, Limits, LineOut, OnDuty, Reader, ReadyOut, RoomOut, ServerFrame,
+    SpanOut, Speaker, WaitingLine, YouInRoom, YouOut,
 };
 pub use values::{
-    About, Audience, CardKind, Device, Duty, EnterMode, EntryKind, Form, GatheringKind, HoldEnd, HoldReason, MeasureKind,
-    ReaderRole, RefusalCode, ReportReason, Role, RoleKind, RoomState, StampKind, Standing, Time, Urgency, Why,
+    About, Audience, CardKind, Device, Duty, EnterMode, EntryKind, Form, GatheringKind, HoldEnd,
+    HoldReason, MeasureKind, ReaderRole, RefusalCode, ReportReason, Role, RoleKind, RoomState,
+    StampKind, Standing, Time, Urgency, Why,
 };
 
 /// The subprotocol a client asks for in the upgrade.

@@ -5,8 +5,9 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::values::{
-    About, Audience, CardKind, Duty, Form, GatheringKind, HoldEnd, HoldReason, MeasureKind, ReaderRole, RefusalCode,
-    ReportReason, Role, RoomState, StampKind, Standing, Time, Urgency, Why,
+    About, Audience, CardKind, Duty, Form, GatheringKind, HoldEnd, HoldReason, MeasureKind,
+    ReaderRole, RefusalCode, ReportReason, Role, RoomState, StampKind, Standing, Time, Urgency,
+    Why,
 };
 
 /// Who one is, on a socket.

@@ -21,7 +21,9 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Millis::parse_rfc3339(&text).map(Time).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 instant"))
+        Millis::parse_rfc3339(&text)
+            .map(Time)
+            .ok_or_else(|| serde::de::Error::custom("not an RFC 3339 instant"))
     }
 }
 

@@ -35,7 +35,9 @@ impl Statement {
     /// Whether it is for that engine.
     pub fn is_for(&self, engine: Engine) -> bool {
         match (self.only, engine) {
-            (Only::Both, _) | (Only::Sqlite, Engine::Sqlite) | (Only::Postgres, Engine::Postgres) => true,
+            (Only::Both, _)
+            | (Only::Sqlite, Engine::Sqlite)
+            | (Only::Postgres, Engine::Postgres) => true,
             (Only::Sqlite, Engine::Postgres) | (Only::Postgres, Engine::Sqlite) => false,
         }
     }
@@ -43,4 +45,5 @@ impl Statement {
 
 /// The database's own time in Unix milliseconds, on PostgreSQL: leases of several nodes need one clock. On SQLite
 /// there is one machine, so the node's clock is the database's.
-pub const DATABASE_NOW_MS: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+pub const DATABASE_NOW_MS: &str =
+    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";

@@ -38,7 +38,10 @@ impl From<sqlx::Error> for StoreError {
         if let sqlx::Error::Database(database) = &error {
             let code = database.code().unwrap_or_default();
             // PostgreSQL: serialisation failure, deadlock. SQLite: busy, busy snapshot, locked.
-            if matches!(code.as_ref(), "40001" | "40P01" | "5" | "517" | "261" | "6" | "262") {
+            if matches!(
+                code.as_ref(),
+                "40001" | "40P01" | "5" | "517" | "261" | "6" | "262"
+            ) {
                 return StoreError::Again;
             }
             if database.is_unique_violation() || database.is_foreign_key_violation() {
@@ -47,14 +50,26 @@ impl From<sqlx::Error> for StoreError {
                 };
             }
             // The engine's message can quote values, so only its code goes on.
-            return StoreError::Unavailable { what: format!("engine code {code}") };
+            return StoreError::Unavailable {
+                what: format!("engine code {code}"),
+            };
         }
         match error {
-            sqlx::Error::ColumnDecode { index, .. } => StoreError::Unavailable { what: format!("column {index} does not decode") },
-            sqlx::Error::PoolTimedOut => StoreError::Unavailable { what: "no connection became free".into() },
-            sqlx::Error::PoolClosed => StoreError::Unavailable { what: "the store is closed".into() },
-            sqlx::Error::Io(io) => StoreError::Unavailable { what: format!("i/o: {}", io.kind()) },
-            _ => StoreError::Unavailable { what: "the connection failed".into() },
+            sqlx::Error::ColumnDecode { index, .. } => StoreError::Unavailable {
+                what: format!("column {index} does not decode"),
+            },
+            sqlx::Error::PoolTimedOut => StoreError::Unavailable {
+                what: "no connection became free".into(),
+            },
+            sqlx::Error::PoolClosed => StoreError::Unavailable {
+                what: "the store is closed".into(),
+            },
+            sqlx::Error::Io(io) => StoreError::Unavailable {
+                what: format!("i/o: {}", io.kind()),
+            },
+            _ => StoreError::Unavailable {
+                what: "the connection failed".into(),
+            },
         }
     }
 }

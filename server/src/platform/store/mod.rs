@@ -136,7 +136,9 @@ impl Db {
             })
         })
         .await
-        .map_err(|_| StoreError::Unavailable { what: "the task that began a transaction ended".into() })?
+        .map_err(|_| StoreError::Unavailable {
+            what: "the task that began a transaction ended".into(),
+        })?
     }
 
     /// Runs `work` in one transaction and commits it, in a task of its own, so that a caller that hangs up cannot stop
@@ -164,7 +166,9 @@ impl Db {
             }
         })
         .await
-        .map_err(|_| StoreError::Unavailable { what: "the task of a transaction ended".into() })?
+        .map_err(|_| StoreError::Unavailable {
+            what: "the task of a transaction ended".into(),
+        })?
     }
 
     async fn once<T, F>(&self, work: &F) -> Stored<T>

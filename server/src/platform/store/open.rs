@@ -33,7 +33,9 @@ pub(super) async fn open(settings: &StoreSettings) -> Stored<Db> {
     } else if settings.url.starts_with("postgres:") || settings.url.starts_with("postgresql:") {
         open_postgres(settings).await
     } else {
-        Err(StoreError::Unfit("database_url: it must begin with sqlite: or postgres:".into()))
+        Err(StoreError::Unfit(
+            "database_url: it must begin with sqlite: or postgres:".into(),
+        ))
     }
 }
 
@@ -59,12 +61,19 @@ async fn open_sqlite(path: &str, readers: u32) -> Stored<Db> {
         .idle_timeout(None)
         .connect_with(options.clone())
         .await?;
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&w).await?;
-    let numbers: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&w)
+        .await?;
+    let numbers: Vec<u32> = version
+        .split('.')
+        .filter_map(|part| part.parse().ok())
+        .collect();
     if let [major, minor, patch, ..] = numbers[..]
         && (major, minor, patch) < SQLITE_AT_LEAST
     {
-        return Err(StoreError::Unfit(format!("SQLite {version} is too old: 3.51.3 or newer is needed")));
+        return Err(StoreError::Unfit(format!(
+            "SQLite {version} is too old: 3.51.3 or newer is needed"
+        )));
     }
     let r = SqlitePoolOptions::new()
         .max_connections(readers.max(1))
@@ -100,9 +109,10 @@ pub(super) async fn migrate(db: &Db) -> Stored<()> {
         Db::Pg(p) => sqlx::migrate!("../migrations/postgres").run(p).await,
     };
     outcome.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
-            StoreError::from(error)
-        }
-        other => StoreError::Unfit(format!("the schema cannot be brought to this version: {other}")),
+        sqlx::migrate::MigrateError::Execute(error)
+        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => StoreError::from(error),
+        other => StoreError::Unfit(format!(
+            "the schema cannot be brought to this version: {other}"
+        )),
     })
 }

@@ -16,9 +16,18 @@ pub struct Fresh {
 pub async fn sqlite() -> Fresh {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("engawa.db").display());
-    let db = Db::open(&StoreSettings { url, readers: 2, pg_connections: 2 }).await.expect("SQLite opens");
+    let db = Db::open(&StoreSettings {
+        url,
+        readers: 2,
+        pg_connections: 2,
+    })
+    .await
+    .expect("SQLite opens");
     db.migrate().await.expect("the schema migrates on SQLite");
-    Fresh { db, _folder: folder }
+    Fresh {
+        db,
+        _folder: folder,
+    }
 }
 
 /// A database of its own in the test cluster.
@@ -29,17 +38,39 @@ pub async fn postgres() -> Fresh {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let name = format!(
         "t_{}",
-        folder.path().file_name().and_then(|name| name.to_str()).unwrap_or("x").replace(|c: char| !c.is_ascii_alphanumeric(), "").to_lowercase()
+        folder
+            .path()
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("x")
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "")
+            .to_lowercase()
     );
-    let admin = sqlx::PgPool::connect(&admin_url).await.expect("the test cluster answers");
-    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.expect("a database is made");
-    admin.close().await;
-    let (base, _) = admin_url.rsplit_once('/').expect("an address with a database");
-    let db = Db::open(&StoreSettings { url: format!("{base}/{name}"), readers: 2, pg_connections: 4 })
+    let admin = sqlx::PgPool::connect(&admin_url)
         .await
-        .expect("PostgreSQL opens");
-    db.migrate().await.expect("the schema migrates on PostgreSQL");
-    Fresh { db, _folder: folder }
+        .expect("the test cluster answers");
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&admin)
+        .await
+        .expect("a database is made");
+    admin.close().await;
+    let (base, _) = admin_url
+        .rsplit_once('/')
+        .expect("an address with a database");
+    let db = Db::open(&StoreSettings {
+        url: format!("{base}/{name}"),
+        readers: 2,
+        pg_connections: 4,
+    })
+    .await
+    .expect("PostgreSQL opens");
+    db.migrate()
+        .await
+        .expect("the schema migrates on PostgreSQL");
+    Fresh {
+        db,
+        _folder: folder,
+    }
 }
 
 /// Makes the same test twice, so that a failure says which engine it was.
