@@ -91,7 +91,7 @@ impl Millis {
 
     fn at_offset(self, offset_ms: i64) -> jiff::civil::DateTime {
         let instant = jiff::Timestamp::from_millisecond(self.0.saturating_add(offset_ms))
-            .unwrap_or_else(|_| match self.0 {
+            .unwrap_or(match self.0 {
                 ..0 => jiff::Timestamp::MIN,
                 _ => jiff::Timestamp::MAX,
             });
