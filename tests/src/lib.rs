@@ -1,1 +1,61 @@
-//! Harness.
+//! The black-box harness: the real binary, real SQLite and PostgreSQL, and clients that know nothing but
+//! the published wire contract. Frames are read as plain JSON, as an outside client would read them.
+//!
+//! What must stay true here: nobody waits for a span of time. A client waits for a frame, for a `pong` (which proves
+//! that all before it arrived) or for the end of a socket, each with a deadline that says what was awaited.
+
+pub mod history;
+pub mod house;
+pub mod http;
+pub mod node;
+pub mod person;
+pub mod postgres;
+pub mod socket;
+pub mod view;
+
+pub use house::{Db, House};
+pub use http::{Answer, Client};
+pub use node::{Login, Node, RoomInfo};
+pub use person::{Person, Standing};
+pub use socket::{Ended, Socket};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long anything may take before a test gives up on it.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits for `what` at most [`DEADLINE`]; the error says what was awaited.
+pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> anyhow::Result<T> {
+    tokio::time::timeout(DEADLINE, wait)
+        .await
+        .map_err(|_| anyhow::anyhow!("waited {DEADLINE:?} in vain for {what}"))
+}
+
+/// Makes one test of each database: `on_both! { async fn a_sentence(db) { … } }` gives `a_sentence::sqlite` and
+/// `a_sentence::postgres`. The body is a block that answers `anyhow::Result<()>`.
+#[macro_export]
+macro_rules! on_both {
+    ($( $(#[$meta:meta])* async fn $name:ident($db:ident) $body:block )+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                use super::*;
+
+                async fn run($db: $crate::Db) -> anyhow::Result<()> {
+                    $body
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn sqlite() -> anyhow::Result<()> {
+                    run($crate::Db::Sqlite).await
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn postgres() -> anyhow::Result<()> {
+                    run($crate::Db::Postgres).await
+                }
+            }
+        )+
+    };
+}
