@@ -204,10 +204,9 @@ impl Permit {
             Capacity::Staff | Capacity::OnCall | Capacity::StaffAside => {
                 Some(protocol::Duty::Staff)
             }
-            Capacity::Participant
-            | Capacity::OffDuty
-            | Capacity::OtherSide
-            | Capacity::Unfit => None,
+            Capacity::Participant | Capacity::OffDuty | Capacity::OtherSide | Capacity::Unfit => {
+                None
+            }
         }
     }
 }
@@ -360,15 +359,17 @@ mod tests {
         "TLDRSsluHh"
             .chars()
             .zip(Action::ALL)
-            .map(|(letter, action)| match permit(actor, duty, audience, action) {
-                Ok(permit) => {
-                    assert_eq!(permit.action(), action);
-                    assert_eq!(permit.audience(), audience);
-                    assert_eq!(permit.actor(), actor);
-                    letter
-                }
-                Err(_) => '.',
-            })
+            .map(
+                |(letter, action)| match permit(actor, duty, audience, action) {
+                    Ok(permit) => {
+                        assert_eq!(permit.action(), action);
+                        assert_eq!(permit.audience(), audience);
+                        assert_eq!(permit.actor(), actor);
+                        letter
+                    }
+                    Err(_) => '.',
+                },
+            )
             .collect()
     }
 

@@ -294,10 +294,7 @@ mod tests {
 
     #[test]
     fn towers_of_marks_are_not_worn() {
-        assert_eq!(
-            parsed("q\u{302}\u{303}\u{304}"),
-            Err(BadName::Unreadable)
-        );
+        assert_eq!(parsed("q\u{302}\u{303}\u{304}"), Err(BadName::Unreadable));
     }
 
     #[test]
