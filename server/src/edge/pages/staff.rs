@@ -1,0 +1,142 @@
+//! Pages of people with powers: login, their day, the first manager.
+
+use askama::Template;
+
+use super::{Audience, Duty, Kind, OnDuty, Page, Role, RoomState, Speak, duty_words, kind_key};
+
+/// `/s`. POST fields: `id`, `password`, `totp`.
+#[derive(Clone, Template)]
+#[template(path = "login.html")]
+pub struct Login {
+    /// What every page knows, with `staff` set.
+    pub page: Page,
+    /// What was typed as id.
+    pub id: String,
+    /// A kind sentence (the text `problem.bad_login` for every reason).
+    pub refusal: Option<String>,
+}
+
+impl Login {
+    /// As somebody sees it whose login did not fit.
+    pub fn sample() -> Self {
+        Self {
+            page: Page {
+                staff: true,
+                ..Page::default()
+            },
+            id: "minato".into(),
+            refusal: Some(super::texts::t("problem.bad_login").into()),
+        }
+    }
+}
+
+/// A room on somebody's roster.
+#[derive(Debug, Clone)]
+pub struct DutyRoom {
+    /// The room's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Whose it is.
+    pub audience: Audience,
+    /// How it stands.
+    pub state: RoomState,
+    /// Who is on duty now.
+    pub on_duty: Vec<OnDuty>,
+    /// Whether it is open or due and nobody is on duty; such rooms stand first.
+    pub needs_duty: bool,
+}
+
+/// `/s/today`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "today.html")]
+pub struct Today {
+    /// What every page knows, with `staff` and `signed_in` set.
+    pub page: Page,
+    /// The person's shown name.
+    pub name: String,
+    /// Their roles.
+    pub roles: Vec<Role>,
+    /// Their rooms, what needs a human first.
+    pub rooms: Vec<DutyRoom>,
+}
+
+impl Today {
+    fn duty_words(&self, room: &DutyRoom) -> String {
+        duty_words(&room.on_duty)
+    }
+
+    /// A supporter with two rooms.
+    pub fn sample() -> Self {
+        let room = |id: &str, title: &str, needs_duty, on_duty| DutyRoom {
+            id: id.into(),
+            title: title.into(),
+            kind: Kind::Ibasho,
+            audience: Audience::Tojisha,
+            state: RoomState::Open,
+            on_duty,
+            needs_duty,
+        };
+        Self {
+            page: Page {
+                staff: true,
+                signed_in: true,
+                ..Page::default()
+            },
+            name: "みなと".into(),
+            roles: vec![Role::PeerSupporter],
+            rooms: vec![
+                room("r1", "金曜の回", true, Vec::new()),
+                room(
+                    "r2",
+                    "土曜の回",
+                    false,
+                    vec![OnDuty {
+                        name: "もり".into(),
+                        duty: Duty::Staff,
+                    }],
+                ),
+            ],
+        }
+    }
+}
+
+/// `/s/first/{token}`. POST fields: `id`, `name`, `password`, `totp`.
+#[derive(Clone, Template)]
+#[template(path = "first.html")]
+pub struct First {
+    /// What every page knows, with `staff` set.
+    pub page: Page,
+    /// The token of the one-time address.
+    pub token: String,
+    /// What was typed as id.
+    pub id: String,
+    /// What was typed as name.
+    pub name: String,
+    /// The secret as QR: an inline SVG that our own code drew (it is not escaped), without style attributes.
+    pub qr_svg: String,
+    /// The secret in base32.
+    pub totp_secret: String,
+    /// A kind sentence (`first.bad`).
+    pub refusal: Option<String>,
+}
+
+impl First {
+    /// The first visit.
+    pub fn sample() -> Self {
+        Self {
+            page: Page {
+                staff: true,
+                ..Page::default()
+            },
+            token: "t1".into(),
+            id: String::new(),
+            name: String::new(),
+            qr_svg: "<svg viewBox=\"0 0 8 8\" role=\"img\"><path d=\"M0 0h8v8H0z\"/></svg>".into(),
+            totp_secret: "JBSWY3DPEHPK3PXP".into(),
+            refusal: None,
+        }
+    }
+}
