@@ -10,6 +10,7 @@ pub mod http;
 pub mod node;
 pub mod person;
 pub mod postgres;
+pub mod shape;
 pub mod socket;
 pub mod view;
 

@@ -316,6 +316,17 @@ impl Node {
     }
 }
 
+/// Runs `engawa` with arguments on the house's data and waits for its end.
+pub async fn command(house: &House, arguments: &[&str]) -> Result<std::process::Output> {
+    let mut command = Command::new(binary()?);
+    command.args(arguments);
+    command
+        .arg("--config")
+        .arg(house.data_dir().join("engawa.toml"));
+    let run = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    Ok(within(&format!("the end of engawa {arguments:?}"), run).await??)
+}
+
 fn tail(house: &House) -> String {
     let log = std::fs::read_to_string(house.log_file()).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();

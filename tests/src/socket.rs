@@ -2,6 +2,7 @@
 //! for frames only.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
@@ -12,6 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::shape;
 use crate::view::View;
 use crate::within;
 
@@ -165,6 +167,7 @@ impl Socket {
     }
 
     fn take(&mut self, frame: &Value) -> Result<(), String> {
+        shape::frame(frame)?;
         let room = frame["room"].as_str().unwrap_or_default();
         match frame["type"].as_str() {
             Some("entered") => {
@@ -318,6 +321,18 @@ impl Socket {
                 return Ok(ended);
             }
         }
+    }
+
+    /// Reads whatever comes for this long, answering pings as a client does: only for tests of a span of time.
+    pub async fn quiet_for(&mut self, span: Duration) -> Result<()> {
+        let reading = async {
+            loop {
+                if let Came::End(ended) = self.next_or_end("nothing but pings").await? {
+                    bail!("the socket ended ({ended:?})");
+                }
+            }
+        };
+        tokio::time::timeout(span, reading).await.unwrap_or(Ok(()))
     }
 
     /// Cuts the line without a word.

@@ -1,0 +1,3 @@
+//! The real binary, from outside, on SQLite and on PostgreSQL.
+
+mod wire;

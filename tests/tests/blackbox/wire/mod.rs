@@ -1,0 +1,8 @@
+//! The socket, frame by frame, against the wire contract.
+
+mod closing;
+mod duty;
+mod entering;
+mod resuming;
+mod saying;
+mod upgrade;
