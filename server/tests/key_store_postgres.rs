@@ -133,10 +133,8 @@ impl Cluster {
                 let kind = entry.file_type().unwrap();
                 if kind.is_dir() {
                     folders.push(entry.path());
-                } else if kind.is_file() {
-                    if holds(&fs::read(entry.path()).unwrap_or_default()) {
-                        found.push(entry.path());
-                    }
+                } else if kind.is_file() && holds(&fs::read(entry.path()).unwrap_or_default()) {
+                    found.push(entry.path());
                 }
             }
         }

@@ -113,6 +113,11 @@ impl std::ops::Sub<Duration> for Millis {
     }
 }
 
+/// A setting's milliseconds as a wait; a negative number is none.
+pub const fn wait_ms(ms: i64) -> Duration {
+    Duration::from_millis(if ms < 0 { 0 } else { ms.unsigned_abs() })
+}
+
 /// A calendar day in Japan, `YYYY-MM-DD`. Text order is the order of days.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,

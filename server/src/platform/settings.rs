@@ -1,1 +1,0 @@
-//! File, then environment, then flags; checked whole at start.
