@@ -97,7 +97,10 @@ impl Person {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an authenticator has a clock of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an authenticator has a clock of its own"
+)]
 /// The code of a secret, `steps` half minutes from now.
 pub fn totp(secret_base32: &str, steps: i64) -> Result<String> {
     let secret = Secret::try_from_base32(secret_base32)
