@@ -5,11 +5,13 @@
 //! a test fails when they differ.
 
 mod client;
+mod frame;
 mod http;
 mod server;
 mod values;
 
 pub use client::{ClientFrame, MeasureTarget};
+pub use frame::Frame;
 pub use http::{
     GatheringOut, HandleOut, MakeHandle, MeOut, Recover, RecoveryOut, StaffLogin, StaffOut,
 };
