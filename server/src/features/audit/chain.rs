@@ -1,8 +1,6 @@
 //! The chain's arithmetic: no store, no clock.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use zeroize::Zeroizing;
+use crate::platform::sealing::DataKey;
 
 /// One entry as it stands in the store.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -20,7 +18,7 @@ pub(super) struct Row {
 }
 
 /// The key the chain is hashed under, derived from the key-encryption key.
-pub struct AuditKey(Zeroizing<[u8; 32]>);
+pub struct AuditKey(DataKey);
 
 impl std::fmt::Debug for AuditKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,18 +27,17 @@ impl std::fmt::Debug for AuditKey {
 }
 
 impl AuditKey {
-    /// From 32 derived bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+    /// From the key derived for this purpose.
+    pub fn new(key: DataKey) -> Self {
+        Self(key)
     }
 
     /// The hash of a row: HMAC-SHA-256 over its fields, each with its length before it, so that no two rows share one
     /// spelling. The row's own `hash` has no part.
     pub(super) fn hash(&self, row: &Row) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
-            .expect("HMAC takes a key of any length");
+        let mut bytes = Vec::with_capacity(256);
         for number in [row.n, row.at_ms] {
-            mac.update(&number.to_be_bytes());
+            bytes.extend_from_slice(&number.to_be_bytes());
         }
         for text in [
             &row.node,
@@ -51,10 +48,10 @@ impl AuditKey {
             &row.reason,
             &row.prev,
         ] {
-            mac.update(&(text.len() as u64).to_be_bytes());
-            mac.update(text.as_bytes());
+            bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
         }
-        data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
+        data_encoding::HEXLOWER.encode(&self.0.tag(&bytes))
     }
 }
 
@@ -131,7 +128,7 @@ mod tests {
     use super::*;
 
     fn chain(n: i64) -> (AuditKey, Vec<Row>) {
-        let key = AuditKey::from_bytes([3; 32]);
+        let key = AuditKey::new(DataKey::from_bytes(&[3; 32]).expect("32 bytes"));
         let mut rows: Vec<Row> = Vec::new();
         for n in 1..=n {
             let mut row = Row {
@@ -185,7 +182,7 @@ mod tests {
                 Tamper::Edit => rows[at].object.push('x'),
                 Tamper::EditAndRehashWithoutTheKey => {
                     rows[at].object.push('x');
-                    rows[at].hash = AuditKey::from_bytes([4; 32]).hash(&rows[at]);
+                    rows[at].hash = AuditKey::new(DataKey::from_bytes(&[4; 32]).expect("32 bytes")).hash(&rows[at]);
                 }
                 Tamper::Delete => { rows.remove(at); }
                 Tamper::Swap => rows.swap(at, at + 1),

@@ -124,7 +124,9 @@ mod tests {
 
     fn audit() -> Audit {
         Audit::new(
-            AuditKey::from_bytes([7; 32]),
+            AuditKey::new(
+                crate::platform::sealing::DataKey::from_bytes(&[7; 32]).expect("32 bytes"),
+            ),
             Arc::new(TestClock::at(Millis(1_000))),
             NodeId::parse("test").expect("an id"),
         )
