@@ -1,1 +1,238 @@
 //! Scheduled meetings, and who is on duty in them.
+
+mod queries;
+
+pub use queries::STATEMENTS;
+
+use crate::permit::Duty;
+use crate::platform::clock::Millis;
+use crate::platform::ids::{RoomId, Seq, StaffId};
+use crate::platform::store::{Db, StoreError, Stored, Tx};
+use crate::protocol::{Audience, EntryKind, GatheringKind, Reader, ReaderRole, RoleKind};
+
+/// One scheduled meeting with a room; the room's id is the gathering's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathering {
+    /// Its id.
+    pub id: RoomId,
+    /// What sort.
+    pub kind: GatheringKind,
+    /// Whose.
+    pub audience: Audience,
+    /// How one gets in.
+    pub entry: EntryKind,
+    /// Its title.
+    pub title: String,
+    /// When it begins.
+    pub starts: Millis,
+    /// When it ends.
+    pub ends: Millis,
+    /// When its text ends.
+    pub forgets: Millis,
+}
+
+/// Where a gathering's room stands in the store. What people see follows from it, the time and the leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredState {
+    /// Announced.
+    Planned,
+    /// The waiting room is open.
+    DoorsOpen,
+    /// People talk.
+    Open,
+    /// Paused by a human.
+    Paused,
+    /// The last ten minutes.
+    LastCall,
+    /// Reading and stamps.
+    Afterglow,
+    /// Over.
+    Closed,
+    /// It did not take place.
+    Cancelled,
+    /// Its key is destroyed.
+    Forgotten,
+}
+
+impl StoredState {
+    /// The spelling in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StoredState::Planned => "planned",
+            StoredState::DoorsOpen => "doors_open",
+            StoredState::Open => "open",
+            StoredState::Paused => "paused",
+            StoredState::LastCall => "last_call",
+            StoredState::Afterglow => "afterglow",
+            StoredState::Closed => "closed",
+            StoredState::Cancelled => "cancelled",
+            StoredState::Forgotten => "forgotten",
+        }
+    }
+
+    fn from_stored(text: &str) -> Option<Self> {
+        Some(match text {
+            "planned" => StoredState::Planned,
+            "doors_open" => StoredState::DoorsOpen,
+            "open" => StoredState::Open,
+            "paused" => StoredState::Paused,
+            "last_call" => StoredState::LastCall,
+            "afterglow" => StoredState::Afterglow,
+            "closed" => StoredState::Closed,
+            "cancelled" => StoredState::Cancelled,
+            "forgotten" => StoredState::Forgotten,
+            _ => return None,
+        })
+    }
+}
+
+/// A gathering with its room's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomRow {
+    /// The gathering.
+    pub gathering: Gathering,
+    /// Its room's state.
+    pub state: StoredState,
+    /// 部屋の進め方, 0–4.
+    pub guard: u8,
+    /// The pace set for it, in milliseconds between two lines of one person.
+    pub slow_ms: u32,
+    /// The newest number.
+    pub last_seq: Seq,
+    /// How often something was hidden, shown or taken back.
+    pub n_changes: i64,
+}
+
+/// The gathering and its room, if there ever was one of that id that is not forgotten.
+///
+/// # Errors
+/// As the store's.
+pub async fn find(db: &Db, id: &RoomId) -> Stored<Option<RoomRow>> {
+    Ok(queries::find(db, id)
+        .await?
+        .filter(|row| row.state != StoredState::Forgotten))
+}
+
+/// Gatherings of one side that touch the time from `from` to `to`, by their beginning; at most 100.
+///
+/// # Errors
+/// As the store's.
+pub async fn between(
+    db: &Db,
+    audience: Option<Audience>,
+    from: Millis,
+    to: Millis,
+) -> Stored<Vec<RoomRow>> {
+    let mut rows = queries::between(db, from, to).await?;
+    rows.retain(|row| audience.is_none_or(|audience| row.gathering.audience == audience));
+    rows.truncate(LISTED_MAX);
+    Ok(rows)
+}
+
+/// Gatherings listed at most (`protocol.md`).
+pub const LISTED_MAX: usize = 100;
+
+/// Rooms that are not forgotten yet, by id; for whatever has to touch each of them.
+///
+/// # Errors
+/// As the store's.
+pub async fn unforgotten(db: &Db) -> Stored<Vec<RoomId>> {
+    queries::unforgotten(db).await
+}
+
+/// Rooms whose text ends at `now` or before.
+///
+/// # Errors
+/// As the store's.
+pub async fn due_to_forget(db: &Db, now: Millis) -> Stored<Vec<RoomId>> {
+    queries::due_to_forget(db, now).await
+}
+
+/// When the next room's text ends.
+///
+/// # Errors
+/// As the store's.
+pub async fn next_forgetting(db: &Db) -> Stored<Option<Millis>> {
+    queries::next_forgetting(db).await
+}
+
+/// Marks a room forgotten. Its lines are removed by the rooms feature in the same transaction.
+///
+/// # Errors
+/// As the store's.
+pub async fn mark_forgotten(tx: &mut Tx, id: &RoomId) -> Stored<()> {
+    queries::set_state(tx, id, StoredState::Forgotten).await
+}
+
+/// Adds a gathering with its room.
+///
+/// # Errors
+/// `Conflict` where the id is taken; else as the store's.
+pub async fn add(tx: &mut Tx, gathering: &Gathering, state: StoredState) -> Stored<()> {
+    queries::insert(tx, gathering).await?;
+    queries::insert_room(tx, &gathering.id, state).await
+}
+
+/// Moves a gathering's hours, and opens its room again.
+///
+/// # Errors
+/// As the store's.
+pub async fn reopen(tx: &mut Tx, gathering: &Gathering) -> Stored<()> {
+    queries::set_hours(tx, gathering).await?;
+    queries::set_state(tx, &gathering.id, StoredState::Open).await
+}
+
+/// Puts somebody on the roster, or changes what they are there as.
+///
+/// # Errors
+/// As the store's.
+pub async fn put_on_roster(tx: &mut Tx, id: &RoomId, staff: &StaffId, duty: Duty) -> Stored<()> {
+    queries::put_on_roster(tx, id, staff, duty).await
+}
+
+/// What somebody is on the roster of a gathering as.
+///
+/// # Errors
+/// As the store's.
+pub async fn roster_duty(db: &Db, id: &RoomId, staff: &StaffId) -> Stored<Option<Duty>> {
+    queries::roster_duty(db, id, staff).await
+}
+
+/// The gatherings whose roster names somebody, by their beginning.
+///
+/// # Errors
+/// As the store's.
+pub async fn on_roster_of(db: &Db, staff: &StaffId, from: Millis) -> Stored<Vec<(RoomRow, Duty)>> {
+    queries::on_roster_of(db, staff, from).await
+}
+
+/// Who can read a room, by role: those in it, those on its roster, and whoever is on call.
+///
+/// # Errors
+/// As the store's.
+pub async fn readers(db: &Db, id: &RoomId) -> Stored<Vec<Reader>> {
+    let mut roles = vec![ReaderRole::Participant];
+    for (role, duty) in queries::roster_roles(db, id).await? {
+        let reader = match (duty, role) {
+            (Duty::OnCall, _) => ReaderRole::OnCall,
+            (_, RoleKind::PeerSupporter) => ReaderRole::PeerSupporter,
+            (_, RoleKind::Moderator) => ReaderRole::Moderator,
+            (_, RoleKind::Coordinator) => ReaderRole::Coordinator,
+            (_, RoleKind::Manager) => ReaderRole::Manager,
+        };
+        roles.push(reader);
+    }
+    // Coordinators and managers may come in on duty in any gathering, so they are named even off the roster.
+    roles.extend([ReaderRole::Coordinator, ReaderRole::Manager]);
+    roles.sort_unstable();
+    roles.dedup();
+    Ok(roles.into_iter().map(|role| Reader { role }).collect())
+}
+
+pub(crate) fn inconsistent(table: &'static str, column: &'static str, id: &str) -> StoreError {
+    StoreError::Inconsistent {
+        table,
+        column,
+        id: id.to_owned(),
+    }
+}

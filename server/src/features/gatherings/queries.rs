@@ -1,0 +1,172 @@
+//! The gatherings' SQL.
+
+use sqlx::{query, query_as, query_scalar};
+
+use super::{Gathering, RoomRow, StoredState, inconsistent};
+use crate::permit::Duty;
+use crate::platform::clock::Millis;
+use crate::platform::ids::{RoomId, Seq, StaffId};
+use crate::platform::store::{Db, Stored, Tx};
+use crate::protocol::{Audience, EntryKind, GatheringKind, RoleKind};
+use crate::{on_tx, read, statements};
+
+statements! {
+    FIND = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
+            r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes FROM gathering g JOIN room r ON r.id = g.id WHERE g.id = $1";
+    BETWEEN = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
+               r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes FROM gathering g JOIN room r ON r.id = g.id \
+               WHERE g.starts_ms < $2 AND g.ends_ms > $1 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400";
+    ON_ROSTER_OF = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
+                    r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, o.duty FROM roster o \
+                    JOIN gathering g ON g.id = o.gathering_id JOIN room r ON r.id = g.id \
+                    WHERE o.staff_id = $1 AND g.ends_ms > $2 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400";
+    UNFORGOTTEN = "SELECT id FROM room WHERE state <> 'forgotten' ORDER BY id";
+    DUE_TO_FORGET = "SELECT g.id FROM gathering g JOIN room r ON r.id = g.id \
+                     WHERE g.forgets_ms <= $1 AND r.state <> 'forgotten' ORDER BY g.id";
+    NEXT_FORGETTING = "SELECT MIN(g.forgets_ms) FROM gathering g JOIN room r ON r.id = g.id WHERE r.state <> 'forgotten'";
+    INSERT = "INSERT INTO gathering (id, kind, audience, entry, title, starts_ms, ends_ms, forgets_ms) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT_ROOM = "INSERT INTO room (id, state, guard, slow_ms, last_seq, n_changes) VALUES ($1, $2, 0, 0, 0, 0)";
+    SET_HOURS = "UPDATE gathering SET title = $2, starts_ms = $3, ends_ms = $4, forgets_ms = $5 WHERE id = $1";
+    SET_STATE = "UPDATE room SET state = $2 WHERE id = $1";
+    PUT_ON_ROSTER = "INSERT INTO roster (gathering_id, staff_id, duty) VALUES ($1, $2, $3) \
+                     ON CONFLICT (gathering_id, staff_id) DO UPDATE SET duty = excluded.duty";
+    ROSTER_DUTY = "SELECT duty FROM roster WHERE gathering_id = $1 AND staff_id = $2";
+    ROSTER_ROLES = "SELECT s.role, o.duty FROM roster o JOIN staff_role s ON s.staff_id = o.staff_id WHERE o.gathering_id = $1";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: RoomId,
+    kind: String,
+    audience: String,
+    entry: String,
+    title: String,
+    starts_ms: Millis,
+    ends_ms: Millis,
+    forgets_ms: Millis,
+    state: String,
+    guard: i64,
+    slow_ms: i64,
+    last_seq: Seq,
+    n_changes: i64,
+}
+
+impl Row {
+    fn parse(self) -> Stored<RoomRow> {
+        let no = |table, column| inconsistent(table, column, self.id.as_str());
+        Ok(RoomRow {
+            state: StoredState::from_stored(&self.state).ok_or_else(|| no("room", "state"))?,
+            guard: u8::try_from(self.guard).map_err(|_| no("room", "guard"))?,
+            slow_ms: u32::try_from(self.slow_ms).map_err(|_| no("room", "slow_ms"))?,
+            last_seq: self.last_seq,
+            n_changes: self.n_changes,
+            gathering: Gathering {
+                kind: GatheringKind::from_wire(&self.kind)
+                    .ok_or_else(|| no("gathering", "kind"))?,
+                audience: Audience::from_wire(&self.audience)
+                    .ok_or_else(|| no("gathering", "audience"))?,
+                entry: EntryKind::from_wire(&self.entry).ok_or_else(|| no("gathering", "entry"))?,
+                id: self.id,
+                title: self.title,
+                starts: self.starts_ms,
+                ends: self.ends_ms,
+                forgets: self.forgets_ms,
+            },
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct RosterRow {
+    #[sqlx(flatten)]
+    room: Row,
+    duty: String,
+}
+
+pub(super) async fn find(db: &Db, id: &RoomId) -> Stored<Option<RoomRow>> {
+    read!(db, p => query_as::<_, Row>(FIND).bind(id).fetch_optional(p).await)?
+        .map(Row::parse)
+        .transpose()
+}
+
+pub(super) async fn between(db: &Db, from: Millis, to: Millis) -> Stored<Vec<RoomRow>> {
+    read!(db, p => query_as::<_, Row>(BETWEEN).bind(from).bind(to).fetch_all(p).await)?
+        .into_iter()
+        .map(Row::parse)
+        .collect()
+}
+
+pub(super) async fn on_roster_of(
+    db: &Db,
+    staff: &StaffId,
+    from: Millis,
+) -> Stored<Vec<(RoomRow, Duty)>> {
+    read!(db, p => query_as::<_, RosterRow>(ON_ROSTER_OF).bind(staff).bind(from).fetch_all(p).await)?
+        .into_iter()
+        .map(|row| {
+            let duty = Duty::from_text(&row.duty)
+                .ok_or_else(|| inconsistent("roster", "duty", row.room.id.as_str()))?;
+            Ok((row.room.parse()?, duty))
+        })
+        .collect()
+}
+
+pub(super) async fn unforgotten(db: &Db) -> Stored<Vec<RoomId>> {
+    read!(db, p => query_scalar::<_, RoomId>(UNFORGOTTEN).fetch_all(p).await)
+}
+
+pub(super) async fn due_to_forget(db: &Db, now: Millis) -> Stored<Vec<RoomId>> {
+    read!(db, p => query_scalar::<_, RoomId>(DUE_TO_FORGET).bind(now).fetch_all(p).await)
+}
+
+pub(super) async fn next_forgetting(db: &Db) -> Stored<Option<Millis>> {
+    read!(db, p => query_scalar::<_, Option<Millis>>(NEXT_FORGETTING).fetch_one(p).await)
+}
+
+pub(super) async fn insert(tx: &mut Tx, g: &Gathering) -> Stored<()> {
+    on_tx!(tx, c => query(INSERT)
+        .bind(&g.id).bind(g.kind.as_str()).bind(g.audience.as_str()).bind(g.entry.as_str()).bind(&g.title)
+        .bind(g.starts).bind(g.ends).bind(g.forgets).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn insert_room(tx: &mut Tx, id: &RoomId, state: StoredState) -> Stored<()> {
+    on_tx!(tx, c => query(INSERT_ROOM).bind(id).bind(state.as_str()).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn set_hours(tx: &mut Tx, g: &Gathering) -> Stored<()> {
+    on_tx!(tx, c => query(SET_HOURS)
+        .bind(&g.id).bind(&g.title).bind(g.starts).bind(g.ends).bind(g.forgets).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn set_state(tx: &mut Tx, id: &RoomId, state: StoredState) -> Stored<()> {
+    on_tx!(tx, c => query(SET_STATE).bind(id).bind(state.as_str()).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn put_on_roster(
+    tx: &mut Tx,
+    id: &RoomId,
+    staff: &StaffId,
+    duty: Duty,
+) -> Stored<()> {
+    on_tx!(tx, c => query(PUT_ON_ROSTER).bind(id).bind(staff).bind(duty.as_str()).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn roster_duty(db: &Db, id: &RoomId, staff: &StaffId) -> Stored<Option<Duty>> {
+    read!(db, p => query_scalar::<_, String>(ROSTER_DUTY).bind(id).bind(staff).fetch_optional(p).await)?
+        .map(|text| Duty::from_text(&text).ok_or_else(|| inconsistent("roster", "duty", id.as_str())))
+        .transpose()
+}
+
+pub(super) async fn roster_roles(db: &Db, id: &RoomId) -> Stored<Vec<(RoleKind, Duty)>> {
+    read!(db, p => query_as::<_, (String, String)>(ROSTER_ROLES).bind(id).fetch_all(p).await)?
+        .into_iter()
+        .map(|(role, duty)| {
+            let role = RoleKind::from_wire(&role)
+                .ok_or_else(|| inconsistent("staff_role", "role", id.as_str()))?;
+            let duty = Duty::from_text(&duty)
+                .ok_or_else(|| inconsistent("roster", "duty", id.as_str()))?;
+            Ok((role, duty))
+        })
+        .collect()
+}
