@@ -1,1 +1,421 @@
-//! The live side of a gathering.
+//! The live side of a gathering: who is in a room, what is said, in which order, and until when it is remembered.
+
+mod body;
+mod commit;
+pub mod duty;
+mod forget;
+mod life;
+mod line;
+pub mod outbox;
+mod policy;
+mod queries;
+mod room;
+mod task;
+mod texts;
+mod vault;
+
+pub use body::{Body, NoBody};
+pub use line::{Proposed, Shows};
+pub use queries::STATEMENTS;
+pub use room::{BUSY_RETRY_MS, ConnId, Input, Refusal, Which, Who};
+pub use texts::RoomTexts;
+pub use vault::PersonId;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use self::commit::Committer;
+use self::life::Grace;
+use self::outbox::Outbox;
+use self::room::Facts;
+use self::task::{Envelope, Parts};
+use crate::features::audit::Audit;
+use crate::features::gatherings::{self, Gathering};
+use crate::features::tally::Tally;
+use crate::platform::bus::{Bus, Hint, News};
+use crate::platform::clock::Clock;
+use crate::platform::ids::{Chance, EpochId, NodeId, ParticipantId, RoomId, Seq};
+use crate::platform::keys::{KeyError, KeyRing};
+use crate::platform::sealing::DataKey;
+use crate::platform::settings::Rooms as RoomSettings;
+use crate::platform::store::{Db, StoreError, Stored};
+use crate::protocol::RoomState;
+
+/// What rooms stand on; `app.rs` builds it.
+pub struct Deps {
+    /// The store.
+    pub db: Db,
+    /// The keys that no backup contains.
+    pub keys: KeyRing,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// The other nodes.
+    pub bus: Arc<dyn Bus>,
+    /// The record of powers.
+    pub audit: Audit,
+    /// The ledger.
+    pub tally: Tally,
+    /// This node.
+    pub node: NodeId,
+    /// The epoch of the store.
+    pub epoch: EpochId,
+    /// Times and bounds.
+    pub settings: RoomSettings,
+    /// Words.
+    pub texts: Arc<RoomTexts>,
+    /// Rooms this node has forgotten; their tasks end. Plain data, never held over a wait.
+    forgotten: Mutex<HashSet<RoomId>>,
+}
+
+/// The parts of [`Deps`] that come from outside.
+pub struct DepsParts {
+    /// The store.
+    pub db: Db,
+    /// The keys that no backup contains.
+    pub keys: KeyRing,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// The other nodes.
+    pub bus: Arc<dyn Bus>,
+    /// The record of powers.
+    pub audit: Audit,
+    /// The ledger.
+    pub tally: Tally,
+    /// This node.
+    pub node: NodeId,
+    /// Times and bounds.
+    pub settings: RoomSettings,
+    /// Words.
+    pub texts: Arc<RoomTexts>,
+}
+
+impl Deps {
+    fn is_forgotten(&self, room: &RoomId) -> bool {
+        lock(&self.forgotten).contains(room)
+    }
+
+    fn forgotten(&self, room: &RoomId) {
+        lock(&self.forgotten).insert(room.clone());
+    }
+
+    fn grace(&self) -> Grace {
+        Grace {
+            slow_after_ms: self.settings.slow_after_ms,
+            slow_ms: u32::try_from(self.settings.slow_ms).unwrap_or(u32::MAX),
+            pause_after_ms: self.settings.pause_after_ms,
+        }
+    }
+}
+
+/// The way back into a room for what runs beside it. Never full: each outcome was asked for by the room itself.
+#[derive(Clone, Debug)]
+pub struct Outcomes(mpsc::UnboundedSender<Input>);
+
+impl Outcomes {
+    fn tell(&self, input: Input) {
+        // A room that ended has nobody left to tell.
+        let _ = self.0.send(input);
+    }
+}
+
+/// Inputs that may wait for a room; a fuller one answers `busy`.
+const INBOX: usize = 1_024;
+
+/// The front of a room's task.
+#[derive(Clone)]
+pub struct RoomLink {
+    inbox: mpsc::Sender<Envelope>,
+    outcomes: Outcomes,
+    deps: Arc<Deps>,
+    gathering: Arc<Gathering>,
+}
+
+/// The room's inbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomBusy;
+
+impl RoomLink {
+    /// The gathering as it was when the room came to this node; its hours may have moved since.
+    pub fn gathering(&self) -> &Gathering {
+        &self.gathering
+    }
+
+    /// Tells the room something; answers go to that outbox.
+    ///
+    /// # Errors
+    /// [`RoomBusy`] where too much waits; nothing was done then.
+    pub fn post(&self, input: Input, conn: ConnId, outbox: &Outbox) -> Result<(), RoomBusy> {
+        self.inbox
+            .try_send(Envelope {
+                input,
+                outbox: Some((conn, outbox.clone())),
+            })
+            .map_err(|_| RoomBusy)
+    }
+
+    /// Tells the room that a connection is no more. This always arrives.
+    pub fn gone(&self, conn: ConnId) {
+        self.outcomes.tell(Input::Gone { conn });
+    }
+
+    /// Looks at once at what the store says: somebody came or went on duty. Other nodes are told to look, too.
+    pub async fn look_again(&self) {
+        self.deps.bus.publish(Hint {
+            room: self.gathering.id.clone(),
+            news: News::Head,
+        });
+        self.look().await;
+    }
+
+    async fn look(&self) {
+        match task::see(&self.deps, &self.gathering.id).await {
+            Ok(Some(seen)) => self.outcomes.tell(Input::Seen(Box::new(seen))),
+            Ok(None) => self.deps.forgotten(&self.gathering.id),
+            Err(error) => tracing::error!(%error, "a room could not be watched"),
+        }
+    }
+
+    /// The room's key, if it still has one.
+    ///
+    /// # Errors
+    /// As the key store's.
+    pub async fn key(&self) -> Result<Option<Arc<DataKey>>, KeyError> {
+        self.deps.keys.get(&vault::key_id(&self.gathering.id)).await
+    }
+
+    /// Somebody's id in this room; `None` once it is forgotten.
+    ///
+    /// # Errors
+    /// As the key store's.
+    pub async fn participant(&self, person: &PersonId) -> Result<Option<ParticipantId>, KeyError> {
+        Ok(self
+            .key()
+            .await?
+            .map(|key| vault::participant(&key, person)))
+    }
+}
+
+/// The rooms of this node.
+#[derive(Clone)]
+pub struct Rooms(Arc<Inner>);
+
+struct Inner {
+    deps: Arc<Deps>,
+    committer: Committer,
+    links: Mutex<HashMap<RoomId, RoomLink>>,
+}
+
+impl Rooms {
+    /// The rooms of a node: reads the epoch, ends leases that a node of this name left, hears what others publish, and
+    /// forgets what is due.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn start(parts: DepsParts) -> Stored<Self> {
+        let epoch = epoch(&parts.db, &*parts.chance).await?;
+        let deps = Arc::new(Deps {
+            db: parts.db,
+            keys: parts.keys,
+            clock: parts.clock,
+            chance: parts.chance,
+            bus: parts.bus,
+            audit: parts.audit,
+            tally: parts.tally,
+            node: parts.node,
+            epoch,
+            settings: parts.settings,
+            texts: parts.texts,
+            forgotten: Mutex::default(),
+        });
+        let rooms = Self(Arc::new(Inner {
+            committer: Committer::start(Arc::clone(&deps)),
+            links: Mutex::default(),
+            deps,
+        }));
+        if let Some(stream) = rooms.0.deps.bus.stream() {
+            tokio::spawn(hear(Arc::downgrade(&rooms.0), stream));
+        }
+        tokio::spawn(forget::run(rooms.clone()));
+        Ok(rooms)
+    }
+
+    /// What the rooms stand on.
+    pub fn deps(&self) -> &Arc<Deps> {
+        &self.0.deps
+    }
+
+    /// The room of that id, on this node. `None` where there is none, or it is forgotten.
+    ///
+    /// # Errors
+    /// As the stores'.
+    pub async fn link(&self, id: &RoomId) -> Stored<Option<RoomLink>> {
+        if self.0.deps.is_forgotten(id) {
+            return Ok(None);
+        }
+        if let Some(link) = self.held(id) {
+            return Ok(Some(link));
+        }
+        self.load(id).await
+    }
+
+    /// The room of that id if this node has it already.
+    pub fn held(&self, id: &RoomId) -> Option<RoomLink> {
+        lock(&self.0.links).get(id).cloned()
+    }
+
+    async fn load(&self, id: &RoomId) -> Stored<Option<RoomLink>> {
+        let deps = &self.0.deps;
+        // Heard before it is read, so that what comes in between is not missed.
+        deps.bus.join(id);
+        let Some(seen) = task::see(deps, id).await? else {
+            deps.bus.leave(id);
+            return Ok(None);
+        };
+        match vault::make_key(&deps.keys, id, seen.gathering.forgets).await {
+            Ok(_) => {}
+            Err(KeyError::Ended) => return Ok(None),
+            Err(error) => {
+                return Err(StoreError::Unavailable {
+                    what: format!("the key store: {error}"),
+                });
+            }
+        }
+        let ring_lines = deps.settings.ring_lines;
+        let n_lines = i64::try_from(ring_lines).unwrap_or(i64::MAX);
+        let from = Seq((seen.last_seq.get() - n_lines + 1).max(1));
+        let lines = task::read_lines(deps, id, from, seen.last_seq).await?;
+        let facts = Facts {
+            room: id.clone(),
+            epoch: deps.epoch.clone(),
+            readers: gatherings::readers(&deps.db, id).await?,
+            texts: Arc::clone(&deps.texts),
+            grace: deps.grace(),
+            about_every_ms: deps.settings.about_every_ms,
+            ring_lines,
+        };
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let (outcomes, outcomes_in) = mpsc::unbounded_channel();
+        let outcomes = Outcomes(outcomes);
+        let link = RoomLink {
+            inbox: sender,
+            outcomes: outcomes.clone(),
+            deps: Arc::clone(deps),
+            gathering: Arc::new(seen.gathering.clone()),
+        };
+        {
+            let mut links = lock(&self.0.links);
+            if let Some(first) = links.get(id) {
+                // Somebody else was loading it, too, and was first.
+                return Ok(Some(first.clone()));
+            }
+            links.insert(id.clone(), link.clone());
+        }
+        tokio::spawn(task::run(Parts {
+            deps: Arc::clone(deps),
+            committer: self.0.committer.clone(),
+            facts,
+            gathering: seen.gathering.clone(),
+            seen,
+            lines,
+            inbox,
+            outcomes,
+            outcomes_in,
+        }));
+        Ok(Some(link))
+    }
+
+    fn drop_link(&self, id: &RoomId) {
+        lock(&self.0.links).remove(id);
+        self.0.deps.bus.leave(id);
+    }
+
+    /// Takes back all lines of a person in all rooms that are not forgotten, with their stamps and drafts: they are
+    /// being removed. Rooms hear of it by themselves.
+    ///
+    /// # Errors
+    /// As the stores'; some rooms may be done then, and doing it again does the rest.
+    pub async fn remove_person(&self, person: &PersonId) -> Stored<()> {
+        forget::remove_person(self, person).await
+    }
+
+    /// Ends all duties this node holds; before it goes away.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn end_duties(&self) -> Stored<()> {
+        duty::end_all(&self.0.deps).await
+    }
+}
+
+/// The state a room has at this moment, for lists and pages.
+///
+/// # Errors
+/// As the store's.
+pub async fn state_now(deps: &Deps, row: &gatherings::RoomRow) -> Stored<RoomState> {
+    let (attended, _) = duty::read(deps, &row.gathering).await?;
+    Ok(life::standing_at(
+        row.state,
+        row.slow_ms,
+        attended,
+        row.gathering.ends,
+        &deps.grace(),
+        deps.clock.now(),
+    )
+    .map_or(RoomState::Closed, |standing| standing.state))
+}
+
+/// Whether somebody on duty is in a room now.
+///
+/// # Errors
+/// As the store's.
+pub async fn is_attended(deps: &Deps, gathering: &Gathering) -> Stored<bool> {
+    Ok(!duty::read(deps, gathering).await?.1.is_empty())
+}
+
+/// The store's epoch, made at its first start.
+async fn epoch(db: &Db, chance: &dyn Chance) -> Stored<EpochId> {
+    const NAME: &str = "epoch";
+    if queries::meta(db, NAME).await?.is_none() {
+        let made = EpochId::new(chance);
+        db.write(move |tx| {
+            let made = made.clone();
+            Box::pin(async move { queries::put_meta(tx, NAME, made.as_str()).await })
+        })
+        .await?;
+    }
+    let text = queries::meta(db, NAME).await?.unwrap_or_default();
+    EpochId::parse(&text).ok_or_else(|| gatherings::inconsistent("meta", "value", NAME))
+}
+
+/// Hands what other nodes publish to the rooms it is of.
+async fn hear(rooms: std::sync::Weak<Inner>, mut stream: mpsc::Receiver<Hint>) {
+    while let Some(Hint { room, news }) = stream.recv().await {
+        let Some(inner) = rooms.upgrade() else { break };
+        let Some(link) = lock(&inner.links).get(&room).cloned() else {
+            continue;
+        };
+        match news {
+            News::Lines { frames } => {
+                let lines = frames
+                    .iter()
+                    .filter_map(|frame| task::line_of_frame(frame))
+                    .map(Arc::new)
+                    .collect();
+                link.outcomes.tell(Input::Elsewhere { lines });
+            }
+            News::Changed | News::Head => {
+                tokio::spawn(async move { link.look().await });
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,128 @@
+//! Duty is a lease row in the store; nothing else says that a room is attended.
+
+use std::sync::Arc;
+
+use super::life::AttendedUntil;
+use super::{Deps, queries};
+use crate::features::audit::Entry;
+use crate::features::gatherings::{Gathering, inconsistent};
+use crate::platform::ids::{RoomId, StaffId};
+use crate::platform::store::Stored;
+use crate::protocol::{Duty, OnDuty};
+
+/// How long an ended lease is kept: its end is since when nobody is there. Milliseconds.
+const ENDED_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Who takes a duty.
+#[derive(Clone, Debug)]
+pub struct Taking {
+    /// Where.
+    pub room: RoomId,
+    /// Who.
+    pub staff: StaffId,
+    /// The name shown.
+    pub name: String,
+    /// As what.
+    pub duty: Duty,
+    /// Their connection, as the store knows it.
+    pub conn: String,
+    /// What the audit log says.
+    pub entry: Entry,
+}
+
+/// Takes a lease, and writes that it was taken.
+///
+/// # Errors
+/// As the store's.
+pub async fn take(deps: &Arc<Deps>, taking: Taking) -> Stored<()> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    let until = now.plus_ms(deps.settings.lease_ms);
+    let deps_in = Arc::clone(deps);
+    let taking = Arc::new(taking);
+    deps.db
+        .write(move |tx| {
+            let (deps, taking) = (Arc::clone(&deps_in), Arc::clone(&taking));
+            Box::pin(async move {
+                queries::forget_old_leases(tx, now.minus_ms(ENDED_KEPT_MS)).await?;
+                let lease = queries::NewLease {
+                    room: &taking.room,
+                    staff: &taking.staff,
+                    conn: &taking.conn,
+                    node: &deps.node,
+                    name: &taking.name,
+                    duty: taking.duty.as_str(),
+                    until,
+                };
+                queries::take_lease(tx, &lease).await?;
+                deps.audit.append(tx, &taking.entry).await
+            })
+        })
+        .await
+}
+
+/// Renews all leases of a connection; at every pong.
+///
+/// # Errors
+/// As the store's.
+pub async fn renew(deps: &Arc<Deps>, conn: String) -> Stored<()> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    let until = now.plus_ms(deps.settings.lease_ms);
+    deps.db
+        .write(move |tx| {
+            let conn = conn.clone();
+            Box::pin(async move { queries::renew_leases(tx, &conn, now, until).await })
+        })
+        .await
+}
+
+/// Ends a lease at once.
+///
+/// # Errors
+/// As the store's.
+pub async fn end(deps: &Arc<Deps>, conn: String, room: RoomId) -> Stored<()> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    deps.db
+        .write(move |tx| {
+            let (conn, room) = (conn.clone(), room.clone());
+            Box::pin(async move { queries::end_lease(tx, &conn, &room, now).await })
+        })
+        .await
+}
+
+/// Ends all leases of this node: it goes away, or it is a new one of the same name and holds none.
+///
+/// # Errors
+/// As the store's.
+pub async fn end_all(deps: &Arc<Deps>) -> Stored<()> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    let node = deps.node.clone();
+    deps.db
+        .write(move |tx| {
+            let node = node.clone();
+            Box::pin(async move { queries::end_leases_of_node(tx, &node, now).await })
+        })
+        .await
+}
+
+/// Until when a room is attended, and by whom, in this node's time.
+///
+/// # Errors
+/// As the store's.
+pub async fn read(deps: &Deps, gathering: &Gathering) -> Stored<(AttendedUntil, Vec<OnDuty>)> {
+    let node_now = deps.clock.now();
+    let store_now = queries::now(&deps.db, node_now).await?;
+    let ahead_ms = node_now.since_ms(store_now);
+    // Before anybody came, nobody has been there since the hour.
+    let mut attended = gathering.starts;
+    let mut on_duty = Vec::new();
+    for (name, duty, until) in queries::leases(&deps.db, &gathering.id).await? {
+        let duty = Duty::from_wire(&duty)
+            .ok_or_else(|| inconsistent("duty_lease", "duty", gathering.id.as_str()))?;
+        attended = attended.max(until.plus_ms(ahead_ms));
+        if until > store_now {
+            on_duty.push(OnDuty { name, duty });
+        }
+    }
+    on_duty.dedup();
+    Ok((AttendedUntil(attended), on_duty))
+}

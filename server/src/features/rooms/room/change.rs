@@ -1,0 +1,250 @@
+//! What happens to lines that are there: taken back, closed, opened again, stamped.
+
+use std::sync::Arc;
+
+use super::{Changed, ConnId, Effect, Refusal, Room, Which};
+use crate::features::audit::Entry;
+use crate::features::rooms::line::{Line, Shows};
+use crate::features::tally::Rung;
+use crate::platform::clock::Millis;
+use crate::platform::ids::{ClientKey, ParticipantId, Seq};
+use crate::protocol::{Frame, RefusalCode, RoomState, ServerFrame, StampKind};
+
+impl Room {
+    pub(super) fn unsay(
+        &mut self,
+        conn: ConnId,
+        participant: ParticipantId,
+        which: Which,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        if matches!(
+            self.standing(now).0,
+            RoomState::Planned | RoomState::Cancelled
+        ) {
+            return self.refuse(conn, None, RefusalCode::NotAllowed.into(), out);
+        }
+        if let Which::Key(key) = &which
+            && let Some(pending) = self.pending.get_mut(&(participant.clone(), key.clone()))
+        {
+            pending.take_back = Some(conn);
+            return;
+        }
+        out.push(Effect::Change {
+            conn,
+            key: None,
+            which,
+            author: Some(participant),
+            to: Shows::TakenBack,
+            entry: None,
+        });
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one input, taken apart in one place"
+    )]
+    pub(super) fn measure(
+        &mut self,
+        conn: ConnId,
+        key: ClientKey,
+        seq: Seq,
+        to: Shows,
+        entry: Entry,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        let refusal = match self.standing(now).0 {
+            RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
+                Some(RefusalCode::RoomClosed)
+            }
+            RoomState::DoorsOpen
+            | RoomState::Open
+            | RoomState::Paused
+            | RoomState::LastCall
+            | RoomState::Afterglow => {
+                (!self.members.contains_key(&conn)).then_some(RefusalCode::NotEntered)
+            }
+        };
+        if let Some(code) = refusal {
+            return self.refuse(conn, Some(key), code.into(), out);
+        }
+        out.push(Effect::Change {
+            conn,
+            key: Some(key),
+            which: Which::Seq(seq),
+            author: None,
+            to,
+            entry: Some(entry),
+        });
+    }
+
+    pub(super) fn change_done(
+        &mut self,
+        conn: ConnId,
+        key: Option<ClientKey>,
+        outcome: Result<(), Refusal>,
+        out: &mut Vec<Effect>,
+    ) {
+        match (outcome, key) {
+            (Err(refusal), key) => self.refuse(conn, key, refusal, out),
+            (Ok(()), Some(key)) => self.send(
+                conn,
+                &ServerFrame::Done {
+                    key: key.as_str().to_owned(),
+                },
+                out,
+            ),
+            (Ok(()), None) => {}
+        }
+    }
+
+    /// Lines changed in the store, by this node or another. A member hears only of numbers they were given.
+    pub(super) fn changed(
+        &mut self,
+        changes: &[Changed],
+        n_changes: i64,
+        lines: Vec<Arc<Line>>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.loading_changes = false;
+        self.seen.n_changes = self.seen.n_changes.max(n_changes);
+        for change in changes {
+            let with_words = lines.iter().find(|line| line.seq == change.seq);
+            let Some(idx) = self.in_ring(change.seq) else {
+                if change.seq > self.head {
+                    // Not told yet: it will be told as it is then.
+                    if let Some(line) = self.ahead.get_mut(&change.seq) {
+                        *line = changed_line(line, change.shows, with_words);
+                    }
+                } else {
+                    self.tell_change(change, with_words, out);
+                }
+                continue;
+            };
+            if self.ring[idx].shows == change.shows {
+                continue;
+            }
+            let line = changed_line(&self.ring[idx], change.shows, with_words);
+            self.ring[idx] = Arc::clone(&line);
+            self.tell_change(change, Some(&line), out);
+        }
+    }
+
+    fn tell_change(&self, change: &Changed, line: Option<&Arc<Line>>, out: &mut Vec<Effect>) {
+        let frame = match (change.shows, line) {
+            (Shows::Yes, Some(line)) => ServerFrame::Shown {
+                room: self.room_text(),
+                seq: change.seq.get(),
+                line: Box::new(line.frame(&self.facts.room)),
+            },
+            (Shows::Yes, None) => return,
+            (Shows::Hidden | Shows::TakenBack | Shows::Gone, _) => ServerFrame::Hidden {
+                room: self.room_text(),
+                seq: change.seq.get(),
+            },
+        };
+        out.push(Effect::All(Frame::of(&frame)));
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one input, taken apart in one place"
+    )]
+    pub(super) fn stamp(
+        &mut self,
+        conn: ConnId,
+        participant: ParticipantId,
+        seq: Seq,
+        stamp: StampKind,
+        on: bool,
+        by_form: bool,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        if !by_form && !self.members.contains_key(&conn) {
+            return self.refuse(conn, None, RefusalCode::NotEntered.into(), out);
+        }
+        let on_duty = self
+            .members
+            .get(&conn)
+            .is_some_and(|member| member.who.duty.is_some());
+        let code = match self.standing(now).0 {
+            RoomState::Open | RoomState::LastCall | RoomState::Afterglow => {
+                (self.seen.guard >= 4 && !on_duty).then_some(RefusalCode::Listening)
+            }
+            RoomState::Paused => Some(RefusalCode::RoomPaused),
+            RoomState::DoorsOpen => Some(RefusalCode::NotEntered),
+            RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
+                Some(RefusalCode::RoomClosed)
+            }
+        };
+        if let Some(code) = code {
+            return self.refuse(conn, None, code.into(), out);
+        }
+        // A stamp is for lines one can see; what is further back than the ring is not on any page.
+        let Some(idx) = self
+            .in_ring(seq)
+            .filter(|idx| self.ring[*idx].shows == Shows::Yes)
+        else {
+            return self.refuse(conn, None, RefusalCode::NotAllowed.into(), out);
+        };
+        let mut line = Line::clone(&self.ring[idx]);
+        let changed = if on {
+            line.stamps.insert((stamp, participant.clone()))
+        } else {
+            line.stamps.remove(&(stamp, participant.clone()))
+        };
+        if changed {
+            if on && !on_duty {
+                out.push(Effect::Came(Rung::Stamp));
+            }
+            out.push(Effect::KeepStamp {
+                seq,
+                author: participant,
+                stamp,
+                on,
+            });
+            self.ring[idx] = Arc::new(line);
+        }
+        let frame = ServerFrame::Stamped {
+            room: self.room_text(),
+            seq: seq.get(),
+            stamps: self.ring[idx].stamps_present(),
+        };
+        let frame = Frame::of(&frame);
+        if changed {
+            out.push(Effect::All(frame))
+        } else {
+            out.push(Effect::Send { conn, frame })
+        }
+    }
+
+    pub(super) fn lamp(&mut self, conn: ConnId, on: bool, out: &mut Vec<Effect>) {
+        match self.members.get_mut(&conn) {
+            None => self.refuse(conn, None, RefusalCode::NotEntered.into(), out),
+            Some(member) => {
+                if on && !member.lamp {
+                    out.push(Effect::Came(Rung::Lamp));
+                }
+                member.lamp = on;
+            }
+        }
+    }
+}
+
+fn changed_line(line: &Arc<Line>, shows: Shows, with_words: Option<&Arc<Line>>) -> Arc<Line> {
+    let mut changed = Line::clone(line);
+    changed.shows = shows;
+    match shows {
+        // Taken back means that no memory holds the words either.
+        Shows::TakenBack | Shows::Gone => changed.content = None,
+        Shows::Yes | Shows::Hidden => {
+            if changed.content.is_none() {
+                changed.content = with_words.and_then(|line| line.content.clone());
+            }
+        }
+    }
+    Arc::new(changed)
+}

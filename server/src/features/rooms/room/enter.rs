@@ -1,0 +1,223 @@
+//! Coming in, coming back, going.
+
+use std::sync::Arc;
+
+use super::{ConnId, Effect, Member, NEWEST_LINES, PAGE_LINES, Phase, Room, Who};
+use crate::features::rooms::line::{Line, Shows};
+use crate::features::tally::Rung;
+use crate::platform::clock::Millis;
+use crate::platform::ids::Seq;
+use crate::protocol::{
+    Admitted, EnterMode, Entered, Frame, Gap, RefusalCode, RoomState, ServerFrame, Time, Why,
+    YouInRoom,
+};
+
+impl Room {
+    pub(super) fn enter(
+        &mut self,
+        conn: ConnId,
+        who: Who,
+        mode: EnterMode,
+        after: Option<Seq>,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        match self.standing(now).0 {
+            RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
+                return self.refuse(conn, None, RefusalCode::RoomClosed.into(), out);
+            }
+            RoomState::DoorsOpen if mode != EnterMode::Duty => {
+                let text = self.facts.texts.waiting.clone();
+                return self.send(
+                    conn,
+                    &ServerFrame::Waiting(Admitted {
+                        room: self.room_text(),
+                        text,
+                    }),
+                    out,
+                );
+            }
+            RoomState::DoorsOpen
+            | RoomState::Open
+            | RoomState::Paused
+            | RoomState::LastCall
+            | RoomState::Afterglow => {}
+        }
+        let lamp = self.members.get(&conn).is_some_and(|member| member.lamp);
+        if !self.members.contains_key(&conn) && mode != EnterMode::Duty {
+            out.push(Effect::Came(Rung::Here));
+        }
+        let from = match after {
+            Some(after) if after <= self.head => after.next(),
+            Some(_) | None => Seq((self.head.get() - NEWEST_LINES + 1).max(1)),
+        };
+        out.push(Effect::NotLive(conn));
+        self.members.insert(
+            conn,
+            Member {
+                who,
+                mode,
+                lamp,
+                phase: Phase::Entering { from },
+            },
+        );
+        let to = self.head.min(from.plus(PAGE_LINES - 1));
+        if let Some(lines) = self.from_ring(from, to) {
+            self.entered(conn, from, lines, now, out);
+        } else {
+            out.push(Effect::Load {
+                conn: Some(conn),
+                from,
+                to,
+            });
+        }
+    }
+
+    /// The lines of the ring from `from` to `to`, if it reaches back so far. Nothing at all is a reach too.
+    fn from_ring(&self, from: Seq, to: Seq) -> Option<Vec<Arc<Line>>> {
+        if from > to {
+            return Some(Vec::new());
+        }
+        let first = self.in_ring(from)?;
+        let last = self.in_ring(to)?;
+        Some(self.ring.range(first..=last).cloned().collect())
+    }
+
+    /// Lines for one member have been read.
+    pub(super) fn loaded_for(
+        &mut self,
+        conn: ConnId,
+        from: Seq,
+        lines: Vec<Arc<Line>>,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        match self.members.get(&conn).map(|member| member.phase) {
+            Some(Phase::Entering { from: wanted }) if wanted == from => {
+                self.entered(conn, from, lines, now, out)
+            }
+            Some(Phase::CatchingUp { next }) if next == from => self.page(conn, from, &lines, out),
+            // Gone, or entered anew meanwhile: what was read is for nobody.
+            Some(Phase::Entering { .. } | Phase::CatchingUp { .. } | Phase::Live) | None => {}
+        }
+    }
+
+    fn entered(
+        &mut self,
+        conn: ConnId,
+        from: Seq,
+        lines: Vec<Arc<Line>>,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(member) = self.members.get(&conn) else {
+            return;
+        };
+        let you = YouInRoom {
+            id: member.who.participant.as_str().to_owned(),
+            name: member.who.name.clone(),
+        };
+        // What cannot be opened any more, or is not there, is named, never passed over.
+        let last_gone = lines.iter().rposition(|line| line.shows == Shows::Gone);
+        let readable = last_gone.map_or(&lines[..], |idx| &lines[idx + 1..]);
+        let first_told = readable.first().map_or_else(
+            || {
+                lines
+                    .last()
+                    .map_or(self.head.next(), |line| line.seq.next())
+            },
+            |line| line.seq,
+        );
+        let gap = (first_told > from && from <= self.head).then(|| Gap {
+            from: from.get(),
+            to: first_told.get() - 1,
+        });
+        let next = lines.last().map_or(first_told, |line| line.seq.next());
+        let entered = Entered {
+            room: self.room_text(),
+            epoch: self.facts.epoch.as_str().to_owned(),
+            you,
+            readers: self.facts.readers.clone(),
+            forgets_at: Time(self.seen.gathering.forgets),
+            title: self.seen.gathering.title.clone(),
+            kind: self.seen.gathering.kind,
+            audience: self.seen.gathering.audience,
+            head: self.head_now(now),
+            messages: readable
+                .iter()
+                .map(|line| line.frame(&self.facts.room))
+                .collect(),
+            last_seq: self.head.get(),
+            gap,
+            waiting_lines: Vec::new(),
+        };
+        self.send(conn, &ServerFrame::Entered(Box::new(entered)), out);
+        self.follow(conn, next, out);
+    }
+
+    /// Live if nothing is left to tell; else the next page once this one has left, so that an outbox never overflows.
+    fn follow(&mut self, conn: ConnId, next: Seq, out: &mut Vec<Effect>) {
+        let up_to_date = next > self.head;
+        let Some(member) = self.members.get_mut(&conn) else {
+            return;
+        };
+        if up_to_date {
+            member.phase = Phase::Live;
+            out.push(Effect::Live(conn));
+        } else {
+            member.phase = Phase::CatchingUp { next };
+            out.push(Effect::Mark(conn));
+        }
+    }
+
+    pub(super) fn flushed(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        let Some(Phase::CatchingUp { next }) = self.members.get(&conn).map(|member| member.phase)
+        else {
+            return;
+        };
+        let to = self.head.min(next.plus(PAGE_LINES - 1));
+        if let Some(lines) = self.from_ring(next, to) {
+            self.page(conn, next, &lines, out);
+        } else {
+            out.push(Effect::Load {
+                conn: Some(conn),
+                from: next,
+                to,
+            });
+        }
+    }
+
+    fn page(&mut self, conn: ConnId, from: Seq, lines: &[Arc<Line>], out: &mut Vec<Effect>) {
+        for line in lines {
+            out.push(Effect::Send {
+                conn,
+                frame: Frame::of(&line.frame(&self.facts.room)),
+            });
+        }
+        let next = lines.last().map_or(from, |line| line.seq.next());
+        self.follow(conn, next, out);
+    }
+
+    pub(super) fn leave(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        if self.members.remove(&conn).is_none() {
+            return self.refuse(conn, None, RefusalCode::NotEntered.into(), out);
+        }
+        out.push(Effect::NotLive(conn));
+        self.send(
+            conn,
+            &ServerFrame::Left {
+                room: self.room_text(),
+                why: Why::You,
+            },
+            out,
+        );
+        out.push(Effect::Detach(conn));
+    }
+
+    pub(super) fn gone(&mut self, conn: ConnId) {
+        self.members.remove(&conn);
+        for pending in self.pending.values_mut() {
+            pending.waiters.retain(|waiter| waiter.conn != conn);
+        }
+    }
+}

@@ -1,0 +1,561 @@
+//! The task that owns a room: reads its inbox, applies, performs effects without awaiting.
+//!
+//! What takes time (a commit, a read) runs beside it, and its outcome comes back as an input. A full inbox is answered
+//! by the link (`busy`); outcomes have a way of their own that is never full, or a room could wait for itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::commit::{Committer, Job};
+use super::line::{Line, Shows};
+use super::outbox::Outbox;
+use super::room::{Changed, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
+use super::{Deps, Outcomes, duty, queries, vault};
+use crate::features::audit::Entry;
+use crate::features::gatherings::{self, Gathering};
+use crate::features::tally::Event;
+use crate::platform::bus::{Hint, News};
+use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
+use crate::platform::store::{StoreError, Stored};
+use crate::protocol::{Frame, LineOut, RefusalCode, ServerFrame, StampKind};
+
+/// An input, and the outbox of the connection it is from.
+pub(super) struct Envelope {
+    pub(super) input: Input,
+    pub(super) outbox: Option<(ConnId, Outbox)>,
+}
+
+/// What the task is made of.
+pub(super) struct Parts {
+    pub(super) deps: Arc<Deps>,
+    pub(super) committer: Committer,
+    pub(super) facts: Facts,
+    pub(super) gathering: Gathering,
+    pub(super) seen: Seen,
+    pub(super) lines: Vec<Arc<Line>>,
+    pub(super) inbox: mpsc::Receiver<Envelope>,
+    pub(super) outcomes: Outcomes,
+    pub(super) outcomes_in: mpsc::UnboundedReceiver<Input>,
+}
+
+struct Attached {
+    outbox: Outbox,
+    live: bool,
+}
+
+struct Task {
+    deps: Arc<Deps>,
+    committer: Committer,
+    id: RoomId,
+    gathering: Gathering,
+    outcomes: Outcomes,
+    attached: HashMap<ConnId, Attached>,
+}
+
+/// Runs a room until it is forgotten or the node ends.
+pub(super) async fn run(parts: Parts) {
+    let Parts {
+        deps,
+        committer,
+        facts,
+        gathering,
+        seen,
+        lines,
+        mut inbox,
+        outcomes,
+        mut outcomes_in,
+    } = parts;
+    let id = facts.room.clone();
+    let watch_every = Duration::from_millis(deps.settings.watch_every_ms.unsigned_abs());
+    let mut room = Room::new(facts, seen, lines, deps.clock.now());
+    let mut task = Task {
+        deps,
+        committer,
+        id,
+        gathering,
+        outcomes,
+        attached: HashMap::new(),
+    };
+    let mut watch = tokio::time::interval(watch_every);
+    watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let input = tokio::select! {
+            biased;
+            Some(input) = outcomes_in.recv() => input,
+            envelope = inbox.recv() => {
+                let Some(Envelope { input, outbox }) = envelope else { break };
+                if let Some((conn, outbox)) = outbox {
+                    task.attached.entry(conn).or_insert(Attached { outbox, live: false });
+                }
+                input
+            }
+            _ = watch.tick() => {
+                task.watch();
+                Input::Tick
+            }
+        };
+        let gone = match &input {
+            Input::Gone { conn } => Some(*conn),
+            _ => None,
+        };
+        let effects = room.apply(input, task.deps.clock.now());
+        for effect in effects {
+            task.perform(effect);
+        }
+        if let Some(conn) = gone {
+            task.attached.remove(&conn);
+        }
+        if task.deps.is_forgotten(&task.id) {
+            break;
+        }
+    }
+}
+
+impl Task {
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send { conn, frame } => {
+                if let Some(attached) = self.attached.get(&conn) {
+                    attached.outbox.push(frame);
+                }
+            }
+            Effect::All(frame) => self.all(&frame),
+            Effect::Live(conn) => self.set_live(conn, true),
+            Effect::NotLive(conn) => self.set_live(conn, false),
+            Effect::Detach(conn) => {
+                self.attached.remove(&conn);
+            }
+            Effect::Mark(conn) => {
+                if let Some(attached) = self.attached.get(&conn) {
+                    attached.outbox.mark(self.outcomes.clone(), conn);
+                }
+            }
+            Effect::Commit(lines) => {
+                let job = Job::Lines {
+                    room: self.id.clone(),
+                    lines,
+                    outcomes: self.outcomes.clone(),
+                };
+                if let Err(Job::Lines { lines, .. }) = self.committer.hand(job) {
+                    let ids = lines
+                        .into_iter()
+                        .map(|line| (line.author, line.key))
+                        .collect();
+                    self.outcomes.tell(Input::NotKept(ids));
+                }
+            }
+            Effect::KeepStamp {
+                seq,
+                author,
+                stamp,
+                on,
+            } => {
+                // A hint: one that is lost costs nobody a word.
+                let job = Job::Stamp {
+                    room: self.id.clone(),
+                    seq,
+                    author,
+                    stamp,
+                    on,
+                };
+                if self.committer.hand(job).is_err() {
+                    tracing::warn!(
+                        room = self.id.as_str(),
+                        "a stamp was not kept: too much waits"
+                    );
+                }
+            }
+            Effect::Look {
+                conn,
+                author,
+                key,
+                refusal,
+            } => self.look(conn, author, key, refusal),
+            Effect::Load { conn, from, to } => self.load(conn, from, to),
+            Effect::Change {
+                conn,
+                key,
+                which,
+                author,
+                to,
+                entry,
+            } => self.change(conn, key, which, author, to, entry),
+            Effect::LoadChanges { after } => self.load_changes(after),
+            Effect::Publish(lines) => self.publish(&lines),
+            Effect::Came(rung) => {
+                self.deps.tally.count(
+                    Event::Came,
+                    self.gathering.kind.as_str(),
+                    self.gathering.audience.as_str(),
+                    rung,
+                );
+            }
+        }
+    }
+
+    fn all(&self, frame: &Frame) {
+        let mut n = 0;
+        for attached in self.attached.values().filter(|attached| attached.live) {
+            attached.outbox.push(frame.clone());
+            n += 1;
+        }
+        metrics::counter!("engawa_deliveries_total").increment(n);
+    }
+
+    fn set_live(&mut self, conn: ConnId, live: bool) {
+        if let Some(attached) = self.attached.get_mut(&conn) {
+            attached.live = live;
+        }
+    }
+
+    fn publish(&self, lines: &[Arc<Line>]) {
+        let frames = lines
+            .iter()
+            .map(|line| Frame::of(&line.frame(&self.id)).as_str().to_owned())
+            .collect();
+        self.deps.bus.publish(Hint {
+            room: self.id.clone(),
+            news: News::Lines { frames },
+        });
+    }
+
+    fn look(&self, conn: ConnId, author: ParticipantId, key: ClientKey, refusal: Refusal) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            let input = match queries::kept_before(&deps.db, &id, &author, &key).await {
+                Ok(found) => Input::Looked {
+                    conn,
+                    key,
+                    found,
+                    refusal,
+                },
+                Err(error) => {
+                    tracing::error!(%error, "a key could not be looked up");
+                    let refusal = Refusal {
+                        code: RefusalCode::Busy,
+                        retry_after_ms: Some(super::room::BUSY_RETRY_MS),
+                    };
+                    Input::Looked {
+                        conn,
+                        key,
+                        found: None,
+                        refusal,
+                    }
+                }
+            };
+            outcomes.tell(input);
+        });
+    }
+
+    fn load(&self, conn: Option<ConnId>, from: Seq, to: Seq) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            let input = match read_lines(&deps, &id, from, to).await {
+                Ok(lines) => Input::Loaded { conn, from, lines },
+                Err(error) => {
+                    tracing::error!(%error, "lines could not be read");
+                    Input::NotLoaded { conn }
+                }
+            };
+            outcomes.tell(input);
+        });
+    }
+
+    fn change(
+        &self,
+        conn: ConnId,
+        key: Option<ClientKey>,
+        which: Which,
+        author: Option<ParticipantId>,
+        to: Shows,
+        entry: Option<Entry>,
+    ) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            let outcome = match change_line(&deps, &id, which, author, to, entry).await {
+                Ok(Some((changed, n_changes))) => {
+                    deps.bus.publish(Hint {
+                        room: id.clone(),
+                        news: News::Changed,
+                    });
+                    let lines = if to == Shows::Yes {
+                        read_lines(&deps, &id, changed.seq, changed.seq)
+                            .await
+                            .unwrap_or_default()
+                    } else {
+                        Vec::new()
+                    };
+                    outcomes.tell(Input::Changed {
+                        changes: vec![changed],
+                        n_changes,
+                        lines,
+                    });
+                    Ok(())
+                }
+                Ok(None) => Ok(()),
+                Err(ChangeError::NotYours) => Err(RefusalCode::NotAllowed.into()),
+                Err(ChangeError::Store(error)) => {
+                    tracing::error!(%error, "a line could not be changed");
+                    Err(Refusal {
+                        code: RefusalCode::Busy,
+                        retry_after_ms: Some(super::room::BUSY_RETRY_MS),
+                    })
+                }
+            };
+            outcomes.tell(Input::ChangeDone { conn, key, outcome });
+        });
+    }
+
+    fn load_changes(&self, after: i64) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            let input = match read_changes(&deps, &id, after).await {
+                Ok((changes, n_changes, lines)) => Input::Changed {
+                    changes,
+                    n_changes,
+                    lines,
+                },
+                Err(error) => {
+                    tracing::error!(%error, "changes could not be read");
+                    Input::Changed {
+                        changes: Vec::new(),
+                        n_changes: after,
+                        lines: Vec::new(),
+                    }
+                }
+            };
+            outcomes.tell(input);
+        });
+    }
+
+    /// Reads what the store says of the room; at every few seconds, and when somebody came or went on duty.
+    fn watch(&self) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            match see(&deps, &id).await {
+                Ok(Some(seen)) => outcomes.tell(Input::Seen(Box::new(seen))),
+                Ok(None) => deps.forgotten(&id),
+                Err(error) => tracing::error!(%error, "a room could not be watched"),
+            }
+        });
+    }
+}
+
+/// What the store says of a room; `None` once it is forgotten.
+pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
+    let Some(row) = gatherings::find(&deps.db, id).await? else {
+        return Ok(None);
+    };
+    let (attended, on_duty) = duty::read(deps, &row.gathering).await?;
+    Ok(Some(Seen {
+        gathering: row.gathering,
+        state: row.state,
+        guard: row.guard,
+        slow_ms: row.slow_ms,
+        last_seq: row.last_seq,
+        n_changes: row.n_changes,
+        attended,
+        on_duty,
+    }))
+}
+
+/// Lines from the store with their stamps, opened.
+pub(super) async fn read_lines(
+    deps: &Deps,
+    id: &RoomId,
+    from: Seq,
+    to: Seq,
+) -> Stored<Vec<Arc<Line>>> {
+    if from > to {
+        return Ok(Vec::new());
+    }
+    let key = deps
+        .keys
+        .get(&vault::key_id(id))
+        .await
+        .map_err(|error| StoreError::Unavailable {
+            what: format!("the key store: {error}"),
+        })?;
+    let rows = queries::lines(&deps.db, id, from, to).await?;
+    let stamps = queries::stamps(&deps.db, id, from, to).await?;
+    let mut lines: Vec<Line> = rows
+        .into_iter()
+        .map(|row| match &key {
+            Some(key) => vault::open_line(key, id, row),
+            None => Line {
+                seq: row.seq,
+                author: row.author,
+                key: row.client_key,
+                at: row.at_ms,
+                shows: Shows::Gone,
+                content: None,
+                stamps: Default::default(),
+            },
+        })
+        .collect();
+    for (seq, author, stamp) in stamps {
+        let stamp = StampKind::from_wire(&stamp)
+            .ok_or_else(|| gatherings::inconsistent("stamp", "stamp", id.as_str()))?;
+        if let Ok(idx) = lines.binary_search_by_key(&seq, |line| line.seq) {
+            lines[idx].stamps.insert((stamp, author));
+        }
+    }
+    Ok(lines.into_iter().map(Arc::new).collect())
+}
+
+async fn read_changes(
+    deps: &Deps,
+    id: &RoomId,
+    after: i64,
+) -> Stored<(Vec<Changed>, i64, Vec<Arc<Line>>)> {
+    let mut changes = Vec::new();
+    let mut shown = Vec::new();
+    let mut n_changes = after;
+    for (seq, shows, n) in queries::changes(&deps.db, id, after).await? {
+        let shows = Shows::from_stored(&shows)
+            .ok_or_else(|| gatherings::inconsistent("message", "shows", id.as_str()))?;
+        if shows == Shows::Yes {
+            shown.extend(read_lines(deps, id, seq, seq).await?);
+        }
+        changes.push(Changed { seq, shows });
+        n_changes = n_changes.max(n);
+    }
+    Ok((changes, n_changes, shown))
+}
+
+enum ChangeError {
+    /// Not there, not theirs, or not to be opened again: one answer.
+    NotYours,
+    Store(StoreError),
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        ChangeError::Store(error)
+    }
+}
+
+/// Changes a line in one transaction with what the audit log says of it. `None` where it was so already.
+async fn change_line(
+    deps: &Arc<Deps>,
+    id: &RoomId,
+    which: Which,
+    author: Option<ParticipantId>,
+    to: Shows,
+    entry: Option<Entry>,
+) -> Result<Option<(Changed, i64)>, ChangeError> {
+    let deps_in = Arc::clone(deps);
+    let asked = Arc::new((id.clone(), which, author, entry));
+    let outcome = deps
+        .db
+        .write(move |tx| {
+            let (deps, asked) = (Arc::clone(&deps_in), Arc::clone(&asked));
+            Box::pin(async move {
+                let (id, which, author, entry) = &*asked;
+                // The room's lock first, as everywhere, so that two writers cannot lock crosswise.
+                if queries::lock(tx, id).await?.is_none() {
+                    return Ok(None);
+                }
+                let seq = match (which, author) {
+                    (Which::Seq(seq), _) => Some(*seq),
+                    (Which::Key(key), Some(author)) => {
+                        queries::seq_of_key(tx, id, author, key).await?
+                    }
+                    (Which::Key(_), None) => None,
+                };
+                let Some(seq) = seq else { return Ok(None) };
+                let Some((whose, shows)) = queries::line_state(tx, id, seq).await? else {
+                    return Ok(None);
+                };
+                if author.as_ref().is_some_and(|author| *author != whose) {
+                    return Ok(None);
+                }
+                let shows = Shows::from_stored(&shows)
+                    .ok_or_else(|| gatherings::inconsistent("message", "shows", id.as_str()))?;
+                if shows == to || (shows == Shows::TakenBack && to == Shows::Hidden) {
+                    return Ok(Some(None));
+                }
+                if shows == Shows::TakenBack {
+                    return Ok(None);
+                }
+                let n_changes = queries::count_change(tx, id).await?;
+                if to == Shows::TakenBack {
+                    queries::take_back_line(tx, id, seq, n_changes).await?;
+                } else {
+                    queries::change_line(tx, id, seq, to.as_str(), n_changes).await?;
+                }
+                if let Some(entry) = entry {
+                    let object = format!("{}/{}", id.as_str(), seq.get());
+                    deps.audit
+                        .append(
+                            tx,
+                            &Entry {
+                                object,
+                                ..entry.clone()
+                            },
+                        )
+                        .await?;
+                }
+                Ok(Some(Some((Changed { seq, shows: to }, n_changes))))
+            })
+        })
+        .await?;
+    outcome.ok_or(ChangeError::NotYours)
+}
+
+/// A line that another node kept, as its frame says it. Stamps and the author's key are for the store to tell.
+pub(super) fn line_of_frame(frame: &str) -> Option<Line> {
+    let ServerFrame::Said(LineOut {
+        seq,
+        from,
+        body,
+        at,
+        note,
+        no_reply,
+        form,
+        ..
+    }) = serde_json::from_str(frame).ok()?
+    else {
+        return None;
+    };
+    let from = from?;
+    Some(Line {
+        seq: Seq(seq),
+        author: ParticipantId::parse(&from.id)?,
+        key: ClientKey::parse(&format!("elsewhere-{seq}"))?,
+        at: at.0,
+        shows: Shows::Yes,
+        content: Some(super::line::Content {
+            body,
+            name: from.name,
+            duty: from.duty,
+            note,
+            no_reply: no_reply == Some(true),
+            form,
+        }),
+        stamps: Default::default(),
+    })
+}
