@@ -51,6 +51,7 @@ pub struct House {
     folder: TempDir,
     settings: toml::Table,
     further_rooms: u32,
+    environment: Vec<(String, String)>,
     database_url: Option<String>,
     keys_url: Option<String>,
     port: Mutex<u16>,
@@ -77,6 +78,7 @@ impl House {
             folder,
             settings,
             further_rooms: 0,
+            environment: Vec::new(),
             database_url,
             keys_url,
             port: Mutex::new(0),
@@ -90,6 +92,12 @@ impl House {
             lines.parse().context("settings of a test are TOML")?,
         );
         Ok(self)
+    }
+
+    /// Sets a variable of the environment of its nodes.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Opens `n` further rooms for 当事者.
@@ -138,6 +146,10 @@ impl House {
         let file = self.folder.path().join("settings.toml");
         std::fs::write(&file, toml::to_string(&self.settings)?)?;
         Ok(file)
+    }
+
+    pub(crate) fn environment(&self) -> &[(String, String)] {
+        &self.environment
     }
 
     pub(crate) fn further_rooms(&self) -> u32 {

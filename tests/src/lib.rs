@@ -33,28 +33,30 @@ pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> anyhow::Res
         .map_err(|_| anyhow::anyhow!("waited {DEADLINE:?} in vain for {what}"))
 }
 
-/// Makes one test of each database: `on_both! { async fn a_sentence(db) { … } }` gives `a_sentence::sqlite` and
-/// `a_sentence::postgres`. The body is a block that answers `anyhow::Result<()>`.
+/// Says something in a test's output that a reader of the whole run looks for: figures that were promised.
+#[expect(
+    clippy::print_stdout,
+    reason = "a figure is printed by the command that shows it"
+)]
+pub fn tell(line: &str) {
+    println!("\n{line}");
+}
+
+/// Makes a test of each database from a function of one: `on_both!(a_sentence)` over `async fn a_sentence(db: Db) ->
+/// anyhow::Result<()>` gives the tests `a_sentence::sqlite` and `a_sentence::postgres`.
 #[macro_export]
 macro_rules! on_both {
-    ($( $(#[$meta:meta])* async fn $name:ident($db:ident) $body:block )+) => {
+    ($($name:ident),+ $(,)?) => {
         $(
-            $(#[$meta])*
             mod $name {
-                use super::*;
-
-                async fn run($db: $crate::Db) -> anyhow::Result<()> {
-                    $body
-                }
-
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn sqlite() -> anyhow::Result<()> {
-                    run($crate::Db::Sqlite).await
+                    super::$name($crate::Db::Sqlite).await
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn postgres() -> anyhow::Result<()> {
-                    run($crate::Db::Postgres).await
+                    super::$name($crate::Db::Postgres).await
                 }
             }
         )+

@@ -141,6 +141,12 @@ impl Node {
             command.env_remove(name);
         }
         command.env("ENGAWA_LISTEN", format!("127.0.0.1:{port}"));
+        command.envs(
+            house
+                .environment()
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
         if let Some(address) = house.database_url() {
             command.env("ENGAWA_DATABASE_URL", address);
         }

@@ -27,9 +27,11 @@ static DATABASES_MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The cluster for data, started at first use.
 pub fn data() -> Result<&'static Cluster> {
-    DATA.get_or_init(|| Cluster::start("data", &[]).map_err(|e| format!("{e:#}")))
-        .as_ref()
-        .map_err(|e| anyhow!("{e}"))
+    DATA.get_or_init(|| {
+        Cluster::start("data", &["max_wal_size=64MB"]).map_err(|e| format!("{e:#}"))
+    })
+    .as_ref()
+    .map_err(|e| anyhow!("{e}"))
 }
 
 /// The cluster for keys: no recycling of WAL files, so that a destroyed key is in no file.

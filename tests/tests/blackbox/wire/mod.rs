@@ -1,5 +1,6 @@
 //! The socket, frame by frame, against the wire contract.
 
+mod acts;
 mod closing;
 mod duty;
 mod entering;

@@ -1,0 +1,7 @@
+//! Every HTTP call of the wire contract that is built.
+
+mod gatherings;
+mod handles;
+mod origin;
+mod recovery;
+mod staff;
