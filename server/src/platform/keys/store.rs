@@ -105,6 +105,9 @@ impl fmt::Debug for KeyStore {
 impl KeyStore {
     /// Opens `sqlite:FILE`, `sqlite::memory:` (tests) or `postgres://…`, makes its table at the first start,
     /// and refuses a key file it was not filled under.
+    ///
+    /// Of one SQLite file a process opens one store: a destruction reads the file, and closing it then drops the
+    /// locks that another store of the same process might hold. Several processes are fine.
     pub async fn open(
         url: &Secret,
         kek: Arc<KeyFile>,
