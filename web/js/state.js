@@ -1,1 +1,339 @@
-export {};
+// What a room is to this page: a value, and pure functions from a frame to the next value.
+// Knows no document, no socket and no clock; tests read the golden frames into it.
+
+/** @typedef {import('../types/page').State} State */
+/** @typedef {import('../types/page').Known} Known */
+/** @typedef {import('../types/page').Pending} Pending */
+/** @typedef {import('../types/page').Said} Said */
+/** @typedef {import('../types/page').ServerFrame} ServerFrame */
+/** @typedef {import('../types/page').Say} Say */
+
+/** Refusals that pass by themselves: the same line is sent again with the same key. */
+const AGAIN = ['busy', 'too_fast', 'not_entered'];
+/** Refusals that speak of the room or the person, not of the line: the line may be sent later. */
+const LATER = ['room_paused', 'room_closed', 'room_full', 'resting', 'listening', 'removed', 'not_allowed'];
+
+/**
+ * A page that has not entered yet.
+ * @param {{me?: string, name?: string, mode?: string, body_chars_max?: number}} [from]
+ * @returns {State}
+ */
+export function start(from) {
+  const given = from || {};
+  return {
+    epoch: '', me: given.me || '', name: given.name || '', mode: given.mode || 'talk', entered: false, last_seq: 0,
+    known: {}, order: [], gaps: [], pending: [], room: null, body_chars_max: given.body_chars_max || 500,
+    stamped: {}, unsaid: {}, my_lamp: false, card: null, notice: '', block: '', afresh: false,
+  };
+}
+
+/**
+ * @param {State} state
+ * @param {Partial<State>} change
+ * @returns {State}
+ */
+function withChange(state, change) {
+  return Object.assign({}, state, change);
+}
+
+/**
+ * Puts what stands at a number into its place.
+ * @param {State} state
+ * @param {Known} known
+ * @returns {State}
+ */
+function put(state, known) {
+  const seq = known.seq;
+  /** @type {{[seq: number]: Known}} */
+  const all = Object.assign({}, state.known);
+  const isNew = !(seq in all);
+  all[seq] = known;
+  let order = state.order;
+  if (isNew) {
+    const next = order.slice();
+    let at = next.length;
+    while (at > 0 && next[at - 1] > seq) at -= 1;
+    next.splice(at, 0, seq);
+    order = next;
+  }
+  return withChange(state, { known: all, order: order });
+}
+
+/**
+ * @param {State} state
+ * @param {Said} line
+ * @returns {State}
+ */
+function said(state, line) {
+  const put1 = put(state, { seq: line.seq, line: line, note: line.note });
+  const pending = put1.pending.filter(function (own) { return own.seq !== line.seq; });
+  return withChange(put1, { pending: pending, last_seq: Math.max(put1.last_seq, line.seq) });
+}
+
+/**
+ * @param {State} state
+ * @param {number} seq
+ * @param {boolean} moves whether this may be the first word of the number
+ * @returns {State}
+ */
+function hidden(state, seq, moves) {
+  const next = put(state, { seq: seq, line: null });
+  const pending = next.pending.filter(function (own) { return own.seq !== seq; });
+  return withChange(next, { pending: pending, last_seq: moves ? Math.max(next.last_seq, seq) : next.last_seq });
+}
+
+/**
+ * Changes one of one's own lines.
+ * @param {State} state
+ * @param {string} key
+ * @param {Partial<Pending>} change
+ * @returns {State}
+ */
+export function change(state, key, change) {
+  const pending = state.pending.map(function (own) {
+    return own.key === key ? /** @type {Pending} */ (Object.assign({}, own, change)) : own;
+  });
+  return withChange(state, { pending: pending });
+}
+
+/**
+ * Takes one of one's own lines off the page.
+ * @param {State} state
+ * @param {string} key
+ * @returns {State}
+ */
+export function drop(state, key) {
+  return withChange(state, { pending: state.pending.filter(function (own) { return own.key !== key; }) });
+}
+
+/**
+ * Adds a line of one's own that is about to be sent.
+ * @param {State} state
+ * @param {Pending} own
+ * @returns {State}
+ */
+export function add(state, own) {
+  return withChange(state, { pending: state.pending.concat([own]) });
+}
+
+/**
+ * The frame that says a line, the same each time.
+ * @param {string} room
+ * @param {Pending} own
+ * @returns {Say}
+ */
+export function frameOf(room, own) {
+  /** @type {any} */
+  const frame = { type: 'say', room: room, key: own.key };
+  if (own.ready) frame.ready = own.ready;
+  else frame.body = own.body;
+  if (own.note) frame.note = own.note;
+  if (own.no_reply) frame.no_reply = true;
+  return frame;
+}
+
+/**
+ * Own lines that have no answer yet, in the order in which they were written.
+ * @param {State} state
+ * @returns {Pending[]}
+ */
+export function unanswered(state) {
+  return state.pending.filter(function (own) { return own.status === 'sending' || own.status === 'wait'; });
+}
+
+/**
+ * Own lines that must survive the page: all that have not come into the room.
+ * @param {State} state
+ * @returns {Pending[]}
+ */
+export function unsent(state) {
+  return state.pending.filter(function (own) { return own.status !== 'acked' && own.status !== 'held'; });
+}
+
+/**
+ * What the composer lets one do just now; the names are those of the server's pages.
+ * @param {State} state
+ * @returns {string}
+ */
+export function seat(state) {
+  const room = state.room;
+  if (!room) return state.block === 'room_closed' ? 'closed' : 'write';
+  if (room.state === 'paused') return 'paused';
+  if (room.state === 'afterglow') return 'afterglow';
+  if (room.state === 'closed' || room.state === 'cancelled' || room.state === 'planned') return 'closed';
+  if (state.mode === 'duty') return 'write';
+  if (state.mode === 'listen') return 'listen';
+  if (room.guard >= 4) return 'rest';
+  if (room.guard === 3) return 'reading';
+  if (state.block === 'room_full') return 'full';
+  if (state.block === 'resting') return 'resting';
+  return 'write';
+}
+
+/**
+ * Where to resume: sixty lines back, so that what was hidden or taken back meanwhile is brought up to date.
+ * @param {State} state
+ * @returns {{epoch: string, after: number} | null}
+ */
+export function resume(state) {
+  if (!state.epoch) return null;
+  return { epoch: state.epoch, after: Math.max(0, state.last_seq - 60) };
+}
+
+/**
+ * @param {State} state
+ * @param {import('../types/page').Of<'entered'>} frame
+ * @returns {State}
+ */
+function entered(state, frame) {
+  let next = state;
+  const replaced = state.epoch !== '' && state.epoch !== frame.epoch;
+  const first = frame.messages.length ? firstSeq(frame) : 0;
+  // Without a gap and without a common line, what we know does not join what we are given.
+  const apart = state.order.length > 0 && first > state.last_seq + 1 && !frame.gap;
+  if (replaced || apart) next = withChange(next, { known: {}, order: [], gaps: [], last_seq: 0 });
+  if (frame.gap && next.gaps.indexOf(frame.gap.from) < 0) {
+    next = withChange(next, { gaps: next.gaps.concat([frame.gap.from]) });
+    if (frame.gap.to > next.last_seq) next = withChange(next, { last_seq: frame.gap.to });
+  }
+  next = withChange(next, {
+    epoch: frame.epoch, me: frame.you.id, name: frame.you.name, entered: true, block: '', notice: '',
+    afresh: replaced && state.order.length > 0,
+    room: {
+      title: frame.title, kind: frame.kind, audience: frame.audience, state: frame.state, guard: frame.guard,
+      topic: frame.topic, about: frame.about, on_duty: frame.on_duty, ready: frame.ready, lamp: frame.lamp,
+    },
+  });
+  frame.messages.forEach(function (message) { next = apply(next, message); });
+  const waiting = frame.waiting_lines;
+  const pending = next.pending.map(function (own) {
+    if (own.status === 'acked') return own.seq !== undefined && own.seq <= next.last_seq ? null : own;
+    const still = waiting.some(function (line) { return line.key === own.key; });
+    // A hold that is no longer open has ended while we were away: the same key again brings its end.
+    return own.status === 'held' && !still ? /** @type {Pending} */ (Object.assign({}, own, { status: 'sending' })) : own;
+  }).filter(function (own) { return own !== null; });
+  const more = waiting.filter(function (line) {
+    return !pending.some(function (own) { return own !== null && own.key === line.key; });
+  }).map(function (line) {
+    return /** @type {Pending} */ ({ key: line.key, body: line.body, at: 0, status: 'held', reason: line.reason, text: '' });
+  });
+  return withChange(next, { pending: /** @type {Pending[]} */ (pending).concat(more) });
+}
+
+/**
+ * @param {import('../types/page').Of<'entered'>} frame
+ * @returns {number}
+ */
+function firstSeq(frame) {
+  const first = frame.messages[0];
+  return first.type === 'said' || first.type === 'hidden' ? first.seq : 0;
+}
+
+/**
+ * @param {State} state
+ * @param {import('../types/page').Of<'refused'>} frame
+ * @returns {State}
+ */
+function refused(state, frame) {
+  const key = frame.key;
+  if (key !== undefined && state.pending.some(function (own) { return own.key === key; })) {
+    const block = frame.code === 'room_full' || frame.code === 'resting' ? frame.code : state.block;
+    const next = withChange(state, { block: block });
+    if (AGAIN.indexOf(frame.code) >= 0) {
+      return change(next, key, { status: 'wait', text: frame.text, retry_after_ms: frame.retry_after_ms || 1000 });
+    }
+    return change(next, key, { status: LATER.indexOf(frame.code) >= 0 ? 'unsent' : 'refused', text: frame.text });
+  }
+  if (!state.entered) return withChange(state, { block: frame.code, notice: frame.text });
+  return withChange(state, { notice: frame.text });
+}
+
+/**
+ * The next value. A frame that this page does not need, or does not know, changes nothing.
+ * @param {State} state
+ * @param {ServerFrame} frame
+ * @returns {State}
+ */
+export function apply(state, frame) {
+  switch (frame.type) {
+    case 'welcome':
+      return withChange(state, { body_chars_max: frame.limits.body_chars_max, entered: false });
+    case 'entered':
+      return entered(state, frame);
+    case 'waiting':
+      return withChange(state, { entered: false, notice: frame.text });
+    case 'said':
+      return said(state, frame);
+    case 'hidden':
+      return hidden(state, frame.seq, true);
+    case 'shown':
+      return frame.line.type === 'said'
+        ? put(state, { seq: frame.line.seq, line: frame.line, note: frame.line.note })
+        : state;
+    case 'folded': {
+      const known = state.known[frame.seq];
+      return known && known.line ? put(state, { seq: frame.seq, line: known.line, note: frame.note }) : state;
+    }
+    case 'stamped': {
+      const known = state.known[frame.seq];
+      if (!known || !known.line) return state;
+      const line = /** @type {Said} */ (Object.assign({}, known.line, { stamps: frame.stamps }));
+      return put(state, { seq: frame.seq, line: line, note: known.note });
+    }
+    case 'acked':
+      return frame.seq <= state.last_seq
+        ? drop(state, frame.key)
+        : change(state, frame.key, { status: 'acked', seq: frame.seq, text: '' });
+    case 'held':
+      return change(state, frame.key, { status: 'held', reason: frame.reason, text: frame.text });
+    case 'ask':
+      return change(state, frame.key, {
+        status: 'ask', reason: frame.reason, text: frame.text, spans: frame.spans, masked: frame.masked,
+      });
+    case 'refused':
+      return refused(state, frame);
+    case 'card':
+      return state.card ? state : withChange(state, { card: { kind: frame.kind, text: frame.text } });
+    case 'room': {
+      const head = {
+        state: frame.state, guard: frame.guard, topic: frame.topic, about: frame.about, on_duty: frame.on_duty,
+        ready: frame.ready, lamp: frame.lamp,
+      };
+      return withChange(state, { room: Object.assign({}, state.room, head), notice: '' });
+    }
+    case 'measured':
+      return withChange(state, { notice: frame.text });
+    case 'left':
+      return withChange(state, { entered: false, block: frame.why === 'removed' ? 'removed' : state.block });
+    default:
+      return state;
+  }
+}
+
+/**
+ * Remembers a stamp this page gave or took off, for its own button only.
+ * @param {State} state
+ * @param {number} seq
+ * @param {string} stamp
+ * @param {boolean} on
+ * @returns {State}
+ */
+export function stamp(state, seq, stamp, on) {
+  /** @type {{[what: string]: boolean}} */
+  const own = {};
+  own[seq + ' ' + stamp] = on;
+  return withChange(state, { stamped: Object.assign({}, state.stamped, own) });
+}
+
+/**
+ * Remembers that this page took a line back.
+ * @param {State} state
+ * @param {number} seq
+ * @returns {State}
+ */
+export function unsay(state, seq) {
+  /** @type {{[seq: number]: boolean}} */
+  const own = {};
+  own[seq] = true;
+  return withChange(state, { unsaid: Object.assign({}, state.unsaid, own) });
+}

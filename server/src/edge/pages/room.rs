@@ -120,7 +120,7 @@ impl Room {
     /// A room in the middle of an evening.
     pub fn sample() -> Self {
         let mut lines = super::sample::conversation();
-        lines.push(Entry::Gap);
+        lines.insert(0, Entry::Gap);
         Self {
             page: Page {
                 signed_in: true,

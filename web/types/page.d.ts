@@ -1,0 +1,80 @@
+/** The shapes of the page's own state. Frames are those of the wire. */
+import type { ServerFrame, ClientFrame } from './frames';
+
+export type { ServerFrame, ClientFrame };
+export type Of<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
+export type Said = Of<'said'>;
+export type Say = Extract<ClientFrame, { type: 'say' }>;
+
+/** What stands at a number of the room. */
+export interface Known {
+  seq: number;
+  /** The line, or null where it is hidden or was taken back. */
+  line: Said | null;
+  /** What it is about, where it is folded. */
+  note?: string;
+}
+
+/** How far a line of one's own has come. */
+export type Status = 'sending' | 'unsent' | 'wait' | 'acked' | 'held' | 'ask' | 'refused' | 'restored';
+
+export interface Pending {
+  key: string;
+  body: string;
+  ready?: string;
+  note?: string;
+  no_reply?: boolean;
+  /** When it was first sent, in milliseconds. */
+  at: number;
+  status: Status;
+  seq?: number;
+  text?: string;
+  spans?: Array<{ from: number; to: number }>;
+  masked?: string;
+  reason?: string;
+  retry_after_ms?: number;
+}
+
+export interface RoomHead {
+  title?: string;
+  kind?: string;
+  audience?: string;
+  state: string;
+  guard: number;
+  topic?: string;
+  about: string;
+  on_duty: Array<{ name: string; duty: string }>;
+  ready: Array<{ id: string; text: string }>;
+  lamp: boolean;
+}
+
+export interface State {
+  epoch: string;
+  me: string;
+  name: string;
+  mode: string;
+  entered: boolean;
+  /** The newest number that was given. */
+  last_seq: number;
+  known: Readonly<{ [seq: number]: Known }>;
+  order: readonly number[];
+  /** First numbers of what is gone. */
+  gaps: readonly number[];
+  pending: readonly Pending[];
+  room: RoomHead | null;
+  body_chars_max: number;
+  /** Stamps this page gave, as `seq stamp`. */
+  stamped: Readonly<{ [what: string]: boolean }>;
+  /** Lines this page took back. */
+  unsaid: Readonly<{ [seq: number]: boolean }>;
+  my_lamp: boolean;
+  card: { kind: string; text: string } | null;
+  /** A sentence of the room to this person. */
+  notice: string;
+  /** Why one may not write or be here, as a code of the protocol. */
+  block: string;
+  /** Whether the history was replaced. */
+  afresh: boolean;
+}
+
+export type Link = 'opening' | 'live' | 'cut' | 'blocked' | 'ended' | 'stopped';
