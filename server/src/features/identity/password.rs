@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::platform::ids::{Chance, Secret};
@@ -64,11 +64,11 @@ impl Password {
         Self(Secret::new(text.nfc().collect()))
     }
 
-    /// Slow on purpose (19 MiB, 2 passes): call it off the runtime.
-    pub fn slow_hash(&self, chance: &dyn Chance) -> PasswordHash {
+    /// Under a pepper that the database does not hold. Slow on purpose (19 MiB, 2 passes): call it off the runtime.
+    pub fn slow_hash(&self, pepper: &[u8; 32], chance: &dyn Chance) -> PasswordHash {
         let mut salt = [0; 16];
         chance.fill(&mut salt);
-        let phc: Phc = Argon2::default()
+        let phc: Phc = argon2(pepper)
             .hash_password_with_salt(self.0.expose().as_bytes(), &salt)
             .expect("a password below 512 bytes and a salt of 16 are within the bounds of Argon2");
         PasswordHash(Secret::new(phc.to_string()))
@@ -76,11 +76,11 @@ impl Password {
 
     /// Whether this is the password of that hash; without a hash the same work is done, and it never is.
     /// Slow on purpose: call it off the runtime.
-    pub fn slow_verify(&self, hash: Option<&PasswordHash>) -> bool {
+    pub fn slow_verify(&self, hash: Option<&PasswordHash>, pepper: &[u8; 32]) -> bool {
         let phc = hash.and_then(|hash| Phc::new(hash.0.expose()).ok());
         let is_real = phc.is_some();
         let phc = phc.as_ref().unwrap_or(&NOBODYS);
-        let fits = Argon2::default()
+        let fits = argon2(pepper)
             .verify_password(self.0.expose().as_bytes(), phc)
             .is_ok();
         fits && is_real
@@ -99,6 +99,12 @@ impl PasswordHash {
     }
 }
 
+fn argon2(pepper: &[u8; 32]) -> Argon2<'_> {
+    let params = Params::default();
+    Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params)
+        .expect("a secret of 32 bytes is within the bounds of Argon2")
+}
+
 /// What an id that does not exist is compared with, so that it takes as long as one that does.
 static NOBODYS: LazyLock<Phc> = LazyLock::new(|| {
     Argon2::default()
@@ -114,13 +120,14 @@ mod tests {
     #[test]
     fn a_password_is_verified_and_another_is_not() {
         let password = Password::parse("雨やどりの縁側でお茶をのむ").expect("long enough");
-        let hash = password.slow_hash(&SystemChance);
+        let hash = password.slow_hash(&[1; 32], &SystemChance);
         assert!(hash.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         let read = PasswordHash::new(hash.as_phc().to_owned());
-        assert!(Password::tried("雨やどりの縁側でお茶をのむ").slow_verify(Some(&read)));
-        assert!(!Password::tried("雨やどりの縁側でお茶").slow_verify(Some(&read)));
-        assert!(!Password::tried("nobody").slow_verify(None));
-        assert!(!password.slow_verify(Some(&PasswordHash::new("broken".to_owned()))));
+        assert!(Password::tried("雨やどりの縁側でお茶をのむ").slow_verify(Some(&read), &[1; 32]));
+        assert!(!Password::tried("雨やどりの縁側でお茶").slow_verify(Some(&read), &[1; 32]));
+        assert!(!Password::tried("nobody").slow_verify(None, &[1; 32]));
+        assert!(!password.slow_verify(Some(&PasswordHash::new("broken".to_owned())), &[1; 32]));
+        assert!(!password.slow_verify(Some(&read), &[2; 32]));
         assert_eq!(
             format!("{password:?} {hash:?}"),
             "Password(…) PasswordHash(…)"
@@ -130,9 +137,9 @@ mod tests {
     #[test]
     fn decomposed_text_is_the_same_password() {
         let password = Password::parse("がぎぐげござじずぜぞだぢ").expect("long enough");
-        let hash = password.slow_hash(&SystemChance);
+        let hash = password.slow_hash(&[1; 32], &SystemChance);
         let decomposed: String = "がぎぐげござじずぜぞだぢ".nfd().collect();
-        assert!(Password::tried(&decomposed).slow_verify(Some(&hash)));
+        assert!(Password::tried(&decomposed).slow_verify(Some(&hash), &[1; 32]));
     }
 
     #[test]

@@ -1,0 +1,243 @@
+//! Making, bringing back and removing handles.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::queries::{self, NewHandle, NewSession};
+use super::session::{HandleFacts, Session};
+use super::sessions::Owner;
+use super::{Identity, Name, RecoveryCode, Refusal, SignedIn, name};
+use crate::features::tally::{Event, Rung};
+use crate::permit::Actor;
+use crate::platform::ids::{HandleId, Secret};
+use crate::platform::store::{StoreError, Stored, Tx};
+use crate::protocol::{Device, Standing};
+
+/// How often new words are drawn when they are somebody's already. With 88 bits this is never seen.
+const DRAWS_MAX: usize = 3;
+
+/// What somebody says who comes for the first time.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// 呼び名; nothing gets a suggested one.
+    pub name: Option<String>,
+    /// 自分のことで / 家族のことで.
+    pub standing: Standing,
+    /// 案内番号; slips come later.
+    pub slip: Option<String>,
+    /// Whose device it is.
+    pub device: Device,
+}
+
+/// What must happen elsewhere before a handle goes: its lines, stamps and drafts in rooms that still exist are taken
+/// back. It must be idempotent; when it fails the handle stays and the person is asked to try again.
+pub type Removal = Arc<
+    dyn Fn(HandleId) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> + Send + Sync,
+>;
+
+impl Identity {
+    /// A handle in one step, logged in. Nothing slow is hashed here.
+    ///
+    /// # Errors
+    /// `BadName`, `NotYet` with a slip, or the store's.
+    pub async fn make_handle(&self, newcomer: Newcomer) -> Result<SignedIn, Refusal> {
+        if newcomer.slip.is_some() {
+            return Err(Refusal::NotYet);
+        }
+        let name = match &newcomer.name {
+            Some(typed) => Name::parse(typed)?,
+            None => name::suggestion(&*self.chance),
+        };
+        let id = HandleId::new(&*self.chance);
+        let (session, cookie) = self.new_session(Owner::Handle(id.clone()), newcomer.device);
+        let handle = NewHandle {
+            id: id.clone(),
+            name: name.as_str().to_owned(),
+            standing: newcomer.standing.as_str(),
+            by_slip: false,
+            day: self.clock.today(),
+        };
+        let session_id = session.id.clone();
+        let rows = Arc::new((handle, session));
+        self.db
+            .write(move |tx| {
+                let rows = Arc::clone(&rows);
+                Box::pin(async move {
+                    queries::insert_handle(tx, &rows.0).await?;
+                    queries::insert_session(tx, &rows.1).await
+                })
+            })
+            .await?;
+        let audience = newcomer.standing.as_str();
+        self.tally
+            .count(Event::HandleMade, "", audience, Rung::None);
+        Ok(SignedIn {
+            session: Session {
+                id: session_id,
+                actor: Actor::Handle {
+                    id,
+                    standing: newcomer.standing,
+                },
+                name,
+                device: newcomer.device,
+                handle: Some(HandleFacts {
+                    by_slip: false,
+                    acted: false,
+                    has_words: false,
+                }),
+            },
+            cookie,
+        })
+    }
+
+    /// New words to come back by; those before them die. They are seen this once.
+    ///
+    /// # Errors
+    /// `NotForThis` for people with powers, `Busy`, `BadLogin` when the handle went meanwhile, or the store's.
+    pub async fn make_recovery(&self, session: &Session) -> Result<RecoveryCode, Refusal> {
+        let handle = session.handle_id().ok_or(Refusal::NotForThis)?;
+        for _ in 0..DRAWS_MAX {
+            let code = RecoveryCode::new(&*self.chance);
+            let hash = self.hashed(code.clone()).await?;
+            let id = handle.clone();
+            let written = self.db.write(move |tx| {
+                let (id, hash) = (id.clone(), hash.clone());
+                Box::pin(async move { queries::set_recovery(tx, &id, &hash).await })
+            });
+            match written.await {
+                Ok(true) => return Ok(code),
+                Ok(false) => return Err(Refusal::BadLogin),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Comes back by words: a new session; the others live on. Wrong and absent words cost the same and answer the
+    /// same; a text that is no eight words of the list is told at once, as anybody with the list can tell it.
+    ///
+    /// # Errors
+    /// `BadLogin`, `Busy`, or the store's.
+    pub async fn recover(&self, typed: &str, device: Device) -> Result<SignedIn, Refusal> {
+        let code = RecoveryCode::parse(typed).map_err(|_| Refusal::BadLogin)?;
+        let hash = self.hashed(code).await?;
+        let found = queries::handle_by_recovery(&self.db, &hash).await?;
+        let id = found.ok_or(Refusal::BadLogin)?;
+        let (session, cookie) = self.new_session(Owner::Handle(id.clone()), device);
+        self.start(id, session, cookie).await
+    }
+
+    /// Changes the side until the first act in a room. All sessions end and a new one begins, so that no socket goes on
+    /// under the other standing.
+    ///
+    /// # Errors
+    /// `Settled` after the first act, `NotForThis` for people with powers, or the store's.
+    pub async fn switch_standing(
+        &self,
+        session: &Session,
+        standing: Standing,
+    ) -> Result<SignedIn, Refusal> {
+        let id = session.handle_id().ok_or(Refusal::NotForThis)?.clone();
+        let (new, cookie) = self.new_session(Owner::Handle(id.clone()), session.device);
+        let now = self.clock.now();
+        let ended = {
+            let id = id.clone();
+            self.db
+                .write(move |tx| {
+                    let id = id.clone();
+                    Box::pin(async move {
+                        if !queries::set_standing(tx, &id, standing.as_str()).await? {
+                            return Ok(None);
+                        }
+                        queries::end_handles(tx, &id, now).await.map(Some)
+                    })
+                })
+                .await?
+        };
+        self.tell_ended(ended.ok_or(Refusal::Settled)?);
+        self.start(id, new, cookie).await
+    }
+
+    /// Notes the first act in a room, in the act's transaction. `false` when the handle is gone or of the other side by
+    /// now: then the act must not be. Needed once per handle, so callers keep [`HandleFacts::acted`] in mind.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn note_act(
+        &self,
+        tx: &mut Tx,
+        handle: &HandleId,
+        standing: Standing,
+    ) -> Stored<bool> {
+        queries::set_acted(tx, handle, standing.as_str()).await
+    }
+
+    /// Sets what happens in other parts before a handle goes. Once, when the parts are wired.
+    pub fn on_removal(&self, removal: Removal) {
+        assert!(
+            self.removal.set(removal).is_ok(),
+            "the parts are wired once"
+        );
+    }
+
+    /// Removes the handle, its sessions, and all that hangs on it.
+    ///
+    /// # Errors
+    /// `NotForThis` for people with powers, or the store's; then nothing is lost and it can be tried again.
+    pub async fn remove_handle(&self, session: &Session) -> Result<(), Refusal> {
+        let id = session.handle_id().ok_or(Refusal::NotForThis)?.clone();
+        if let Some(removal) = self.removal.get() {
+            removal(id.clone()).await?;
+        }
+        let now = self.clock.now();
+        let ended = self
+            .db
+            .write(move |tx| {
+                let id = id.clone();
+                Box::pin(async move {
+                    let ended = queries::end_handles(tx, &id, now).await?;
+                    queries::delete_handle(tx, &id).await?;
+                    Ok(ended)
+                })
+            })
+            .await?;
+        self.tell_ended(ended);
+        Ok(())
+    }
+
+    async fn hashed(&self, code: RecoveryCode) -> Result<String, Refusal> {
+        let keys = Arc::clone(&self.keys);
+        let hash = self.hashing.run(move || keys.recovery_hash(&code)).await?;
+        Ok(hash)
+    }
+
+    /// Writes a new session of a handle that exists and reads it back as a request would.
+    async fn start(
+        &self,
+        id: HandleId,
+        session: NewSession,
+        cookie: Secret,
+    ) -> Result<SignedIn, Refusal> {
+        let today = self.clock.today();
+        let session = Arc::new(session);
+        let written = self.db.write(move |tx| {
+            let (session, id, today) = (Arc::clone(&session), id.clone(), today.clone());
+            Box::pin(async move {
+                queries::set_last_day(tx, &id, &today).await?;
+                queries::insert_session(tx, &session).await
+            })
+        });
+        match written.await {
+            Ok(()) => {}
+            // The handle was removed in between.
+            Err(StoreError::Conflict { .. }) => return Err(Refusal::BadLogin),
+            Err(error) => return Err(error.into()),
+        }
+        let session = self.resolve(cookie.expose()).await?;
+        Ok(SignedIn {
+            session: session.ok_or(Refusal::BadLogin)?,
+            cookie,
+        })
+    }
+}

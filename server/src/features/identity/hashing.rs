@@ -1,0 +1,91 @@
+//! Slow hashes, off the runtime and few at once, so that tries never take the machine from those who talk.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// Hashes that run at once: each takes 19 MiB and some 20 ms of a core.
+const AT_ONCE_MAX: usize = 2;
+/// Hashes that run or wait. More would keep people waiting longer than they wait.
+const WAITING_MAX: usize = 64;
+
+/// Runs slow hashes.
+#[derive(Clone)]
+pub(super) struct Hashing {
+    waiting: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+/// Too many wait already; later is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many hashes are waiting")]
+pub(super) struct Busy;
+
+impl Hashing {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            running: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+        }
+    }
+
+    /// Waits for its turn and runs. The permits move into the closure: a caller that hangs up does not make room for
+    /// one more while its hash still runs.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, Busy>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let place = Arc::clone(&self.waiting)
+            .try_acquire_owned()
+            .map_err(|_| Busy)?;
+        let turn = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| Busy)?;
+        tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            work()
+        })
+        .await
+        .map_err(|_| Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn never_more_than_two_at_once_and_a_full_queue_says_so() {
+        let hashing = Hashing::new();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let tasks: Vec<_> = (0..WAITING_MAX)
+            .map(|_| {
+                let (now, most, hashing) = (now.clone(), most.clone(), hashing.clone());
+                tokio::spawn(async move {
+                    hashing
+                        .run(move || {
+                            most.fetch_max(
+                                now.fetch_add(1, Ordering::SeqCst) + 1,
+                                Ordering::SeqCst,
+                            );
+                            std::thread::yield_now();
+                            now.fetch_sub(1, Ordering::SeqCst);
+                        })
+                        .await
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.expect("it ran"), Ok(()));
+        }
+        assert!(most.load(Ordering::SeqCst) <= AT_ONCE_MAX);
+        let _all = hashing
+            .waiting
+            .acquire_many(u32::try_from(WAITING_MAX).expect("few"))
+            .await;
+        assert_eq!(hashing.run(|| ()).await, Err(Busy));
+    }
+}
