@@ -5,7 +5,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::About;
-use super::values::{Audience, EntryKind, GatheringKind, Role, RoomState, Standing, Time};
+use super::values::{Audience, EntryKind, GatheringKind, RoleKind, RoomState, Standing, Time};
 
 /// `POST /api/v1/handles`.
 #[derive(Clone, Serialize, Deserialize, TS, ToSchema)]
@@ -45,8 +45,8 @@ pub struct StaffOut {
     pub id: String,
     /// The name.
     pub name: String,
-    /// Roles.
-    pub roles: Vec<Role>,
+    /// Roles, each once.
+    pub roles: Vec<RoleKind>,
 }
 
 /// `GET /api/v1/me`: as making a handle or staff login answered.

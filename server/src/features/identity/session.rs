@@ -3,7 +3,7 @@
 use crate::permit::Actor;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{HandleId, SessionId, StaffId};
-use crate::protocol::{Device, HandleOut, MeOut, StaffOut, Standing};
+use crate::protocol::{Device, HandleOut, MeOut, RoleKind, StaffOut, Standing};
 
 use super::Name;
 
@@ -160,11 +160,16 @@ impl Session {
                 standing: *standing,
                 by_slip: self.handle.is_some_and(|handle| handle.by_slip),
             }),
-            Actor::Staff { id, roles } => MeOut::Staff(StaffOut {
-                id: id.as_str().to_owned(),
-                name: self.name.as_str().to_owned(),
-                roles: roles.clone(),
-            }),
+            Actor::Staff { id, roles } => {
+                let mut roles: Vec<RoleKind> = roles.iter().map(|role| role.role).collect();
+                roles.sort_unstable();
+                roles.dedup();
+                MeOut::Staff(StaffOut {
+                    id: id.as_str().to_owned(),
+                    name: self.name.as_str().to_owned(),
+                    roles,
+                })
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ fn world(db: Db) -> World {
     let clock = TestClock::default();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let audit = Audit::new(
-        AuditKey::from_bytes([7; 32]),
+        AuditKey::new(KeyFile::throwaway(&SystemChance).key_for(Purpose::Audit)),
         Arc::clone(&shared),
         NodeId::new(&SystemChance),
     );
