@@ -2,3 +2,9 @@
 
 pub mod listen;
 pub mod pages;
+pub mod problem;
+pub mod reach;
+pub mod session;
+pub mod state;
+pub mod words;
+pub mod ws;

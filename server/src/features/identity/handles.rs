@@ -173,6 +173,24 @@ impl Identity {
         queries::set_acted(tx, handle, standing.as_str()).await
     }
 
+    /// Settles a handle's standing at its first act in a room. False where it was changed meanwhile, elsewhere, and for a
+    /// session that is not a handle's.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn settle_standing(self: &Arc<Self>, session: &Session) -> Stored<bool> {
+        let Actor::Handle { id, standing } = &session.actor else {
+            return Ok(false);
+        };
+        let (identity, id, standing) = (Arc::clone(self), id.clone(), *standing);
+        self.db
+            .write(move |tx| {
+                let (identity, id) = (Arc::clone(&identity), id.clone());
+                Box::pin(async move { identity.note_act(tx, &id, standing).await })
+            })
+            .await
+    }
+
     /// Sets what happens in other parts before a handle goes. Once, when the parts are wired.
     pub fn on_removal(&self, removal: Removal) {
         assert!(

@@ -12,12 +12,13 @@ mod queries;
 mod room;
 mod task;
 mod texts;
+pub mod ticket;
 mod vault;
 
 pub use body::{Body, NoBody};
 pub use line::{Proposed, Shows};
 pub use queries::STATEMENTS;
-pub use room::{BUSY_RETRY_MS, ConnId, Input, Refusal, Which, Who};
+pub use room::{Asker, BUSY_RETRY_MS, ConnId, Input, Refusal, Which, Who};
 pub use texts::RoomTexts;
 pub use vault::PersonId;
 
@@ -154,7 +155,7 @@ impl RoomLink {
         self.inbox
             .try_send(Envelope {
                 input,
-                outbox: Some((conn, outbox.clone())),
+                from: (conn, outbox.clone()),
             })
             .map_err(|_| RoomBusy)
     }

@@ -28,6 +28,8 @@ pub enum Item {
     Frame(Frame),
     /// To be told to a room once all before it is written.
     Mark(Mark),
+    /// A ping of the server's own.
+    Ping,
 }
 
 /// Tells a room that what it sent to a connection has left.
@@ -132,6 +134,16 @@ impl Outbox {
         let mut queue = self.lock();
         if queue.closing.is_none() {
             queue.items.push_back(Item::Mark(Mark { outcomes, conn }));
+        }
+        drop(queue);
+        self.0.wake.notify_one();
+    }
+
+    /// Asks the writer for a ping.
+    pub fn ping(&self) {
+        let mut queue = self.lock();
+        if queue.closing.is_none() {
+            queue.items.push_back(Item::Ping);
         }
         drop(queue);
         self.0.wake.notify_one();

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::commit::{Committer, Job};
 use super::line::{Line, Shows};
 use super::outbox::Outbox;
-use super::room::{Changed, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
+use super::room::{Asker, Changed, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
 use super::{Deps, Outcomes, duty, queries, vault};
 use crate::features::audit::Entry;
 use crate::features::gatherings::{self, Gathering};
@@ -25,7 +25,7 @@ use crate::protocol::{Frame, LineOut, RefusalCode, ServerFrame, StampKind};
 /// An input, and the outbox of the connection it is from.
 pub(super) struct Envelope {
     pub(super) input: Input,
-    pub(super) outbox: Option<(ConnId, Outbox)>,
+    pub(super) from: (ConnId, Outbox),
 }
 
 /// What the task is made of.
@@ -86,10 +86,8 @@ pub(super) async fn run(parts: Parts) {
             biased;
             Some(input) = outcomes_in.recv() => input,
             envelope = inbox.recv() => {
-                let Some(Envelope { input, outbox }) = envelope else { break };
-                if let Some((conn, outbox)) = outbox {
-                    task.attached.entry(conn).or_insert(Attached { outbox, live: false });
-                }
+                let Some(Envelope { input, from: (conn, outbox) }) = envelope else { break };
+                task.attached.entry(conn).or_insert(Attached { outbox, live: false });
                 input
             }
             _ = watch.tick() => {
@@ -169,20 +167,24 @@ impl Task {
                 }
             }
             Effect::Look {
-                conn,
+                asker,
                 author,
                 key,
                 refusal,
-            } => self.look(conn, author, key, refusal),
+            } => self.look(asker, author, key, refusal),
+            // All that was to be said before is in the outboxes now.
+            Effect::Release(tickets) => drop(tickets),
             Effect::Load { conn, from, to } => self.load(conn, from, to),
             Effect::Change {
-                conn,
+                asker,
                 key,
                 which,
                 author,
                 to,
                 entry,
-            } => self.change(conn, key, which, author, to, entry),
+            } => {
+                self.change(asker, key, which, author, to, entry);
+            }
             Effect::LoadChanges { after } => self.load_changes(after),
             Effect::Publish(lines) => self.publish(&lines),
             Effect::Came(rung) => {
@@ -222,7 +224,7 @@ impl Task {
         });
     }
 
-    fn look(&self, conn: ConnId, author: ParticipantId, key: ClientKey, refusal: Refusal) {
+    fn look(&self, asker: Asker, author: ParticipantId, key: ClientKey, refusal: Refusal) {
         let (deps, id, outcomes) = (
             Arc::clone(&self.deps),
             self.id.clone(),
@@ -231,7 +233,7 @@ impl Task {
         tokio::spawn(async move {
             let input = match queries::kept_before(&deps.db, &id, &author, &key).await {
                 Ok(found) => Input::Looked {
-                    conn,
+                    asker,
                     key,
                     found,
                     refusal,
@@ -243,7 +245,7 @@ impl Task {
                         retry_after_ms: Some(super::room::BUSY_RETRY_MS),
                     };
                     Input::Looked {
-                        conn,
+                        asker,
                         key,
                         found: None,
                         refusal,
@@ -274,7 +276,7 @@ impl Task {
 
     fn change(
         &self,
-        conn: ConnId,
+        asker: Asker,
         key: Option<ClientKey>,
         which: Which,
         author: Option<ParticipantId>,
@@ -317,7 +319,11 @@ impl Task {
                     })
                 }
             };
-            outcomes.tell(Input::ChangeDone { conn, key, outcome });
+            outcomes.tell(Input::ChangeDone {
+                asker,
+                key,
+                outcome,
+            });
         });
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Changed, ConnId, Effect, Refusal, Room, Which};
+use super::{Asker, Changed, ConnId, Effect, Refusal, Room, Which};
 use crate::features::audit::Entry;
 use crate::features::rooms::line::{Line, Shows};
 use crate::features::tally::Rung;
@@ -13,7 +13,7 @@ use crate::protocol::{Frame, RefusalCode, RoomState, ServerFrame, StampKind};
 impl Room {
     pub(super) fn unsay(
         &mut self,
-        conn: ConnId,
+        asker: Asker,
         participant: ParticipantId,
         which: Which,
         now: Millis,
@@ -23,16 +23,17 @@ impl Room {
             self.standing(now).0,
             RoomState::Planned | RoomState::Cancelled
         ) {
-            return self.refuse(conn, None, RefusalCode::NotAllowed.into(), out);
+            self.refuse(asker.conn, None, RefusalCode::NotAllowed.into(), out);
+            return self.answered(asker);
         }
         if let Which::Key(key) = &which
             && let Some(pending) = self.pending.get_mut(&(participant.clone(), key.clone()))
         {
-            pending.take_back = Some(conn);
+            pending.take_back = Some(asker);
             return;
         }
         out.push(Effect::Change {
-            conn,
+            asker,
             key: None,
             which,
             author: Some(participant),
@@ -47,7 +48,7 @@ impl Room {
     )]
     pub(super) fn measure(
         &mut self,
-        conn: ConnId,
+        asker: Asker,
         key: ClientKey,
         seq: Seq,
         to: Shows,
@@ -64,14 +65,15 @@ impl Room {
             | RoomState::Paused
             | RoomState::LastCall
             | RoomState::Afterglow => {
-                (!self.members.contains_key(&conn)).then_some(RefusalCode::NotEntered)
+                (!self.members.contains_key(&asker.conn)).then_some(RefusalCode::NotEntered)
             }
         };
         if let Some(code) = refusal {
-            return self.refuse(conn, Some(key), code.into(), out);
+            self.refuse(asker.conn, Some(key), code.into(), out);
+            return self.answered(asker);
         }
         out.push(Effect::Change {
-            conn,
+            asker,
             key: Some(key),
             which: Which::Seq(seq),
             author: None,
@@ -82,22 +84,25 @@ impl Room {
 
     pub(super) fn change_done(
         &mut self,
-        conn: ConnId,
+        asker: Asker,
         key: Option<ClientKey>,
         outcome: Result<(), Refusal>,
         out: &mut Vec<Effect>,
     ) {
         match (outcome, key) {
-            (Err(refusal), key) => self.refuse(conn, key, refusal, out),
-            (Ok(()), Some(key)) => self.send(
-                conn,
-                &ServerFrame::Done {
-                    key: key.as_str().to_owned(),
-                },
-                out,
-            ),
+            (Err(refusal), key) => self.refuse(asker.conn, key, refusal, out),
+            (Ok(()), Some(key)) => {
+                self.send(
+                    asker.conn,
+                    &ServerFrame::Done {
+                        key: key.as_str().to_owned(),
+                    },
+                    out,
+                );
+            }
             (Ok(()), None) => {}
         }
+        self.answered(asker);
     }
 
     /// Lines changed in the store, by this node or another. A member hears only of numbers they were given.

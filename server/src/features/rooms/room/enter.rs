@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConnId, Effect, Member, NEWEST_LINES, PAGE_LINES, Phase, Room, Who};
+use super::{Asker, ConnId, Effect, Member, NEWEST_LINES, PAGE_LINES, Phase, Room, Who};
 use crate::features::rooms::line::{Line, Shows};
 use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
@@ -15,13 +15,14 @@ use crate::protocol::{
 impl Room {
     pub(super) fn enter(
         &mut self,
-        conn: ConnId,
+        asker: Asker,
         who: Who,
         mode: EnterMode,
         after: Option<Seq>,
         now: Millis,
         out: &mut Vec<Effect>,
     ) {
+        let Asker { conn, ticket } = asker;
         match self.standing(now).0 {
             RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
                 return self.refuse(conn, None, RefusalCode::RoomClosed.into(), out);
@@ -58,7 +59,7 @@ impl Room {
                 who,
                 mode,
                 lamp,
-                phase: Phase::Entering { from },
+                phase: Phase::Entering { from, ticket },
             },
         );
         let to = self.head.min(from.plus(PAGE_LINES - 1));
@@ -92,11 +93,13 @@ impl Room {
         now: Millis,
         out: &mut Vec<Effect>,
     ) {
-        match self.members.get(&conn).map(|member| member.phase) {
-            Some(Phase::Entering { from: wanted }) if wanted == from => {
+        match self.members.get(&conn).map(|member| &member.phase) {
+            Some(Phase::Entering { from: wanted, .. }) if *wanted == from => {
                 self.entered(conn, from, lines, now, out)
             }
-            Some(Phase::CatchingUp { next }) if next == from => self.page(conn, from, &lines, out),
+            Some(Phase::CatchingUp { next, .. }) if *next == from => {
+                self.page(conn, from, &lines, out)
+            }
             // Gone, or entered anew meanwhile: what was read is for nobody.
             Some(Phase::Entering { .. } | Phase::CatchingUp { .. } | Phase::Live) | None => {}
         }
@@ -161,17 +164,22 @@ impl Room {
         let Some(member) = self.members.get_mut(&conn) else {
             return;
         };
+        let ticket = match std::mem::replace(&mut member.phase, Phase::Live) {
+            Phase::Entering { ticket, .. } | Phase::CatchingUp { ticket, .. } => ticket,
+            Phase::Live => return,
+        };
         if up_to_date {
-            member.phase = Phase::Live;
             out.push(Effect::Live(conn));
+            self.answered.push(ticket);
         } else {
-            member.phase = Phase::CatchingUp { next };
+            member.phase = Phase::CatchingUp { next, ticket };
             out.push(Effect::Mark(conn));
         }
     }
 
     pub(super) fn flushed(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
-        let Some(Phase::CatchingUp { next }) = self.members.get(&conn).map(|member| member.phase)
+        let Some(&Phase::CatchingUp { next, .. }) =
+            self.members.get(&conn).map(|member| &member.phase)
         else {
             return;
         };

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::life::{AttendedUntil, Grace, standing_at};
 use super::line::{Line, NewLine, Proposed, Shows};
 use super::texts::RoomTexts;
+use super::ticket::Ticket;
 use crate::features::gatherings::{Gathering, StoredState};
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, EpochId, ParticipantId, RoomId, Seq};
@@ -27,6 +28,15 @@ use crate::protocol::{
 /// A connection, as this node numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId(pub u64);
+
+/// A connection that asked for something, and what holds back its next `pong` until it is answered.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Which.
+    pub conn: ConnId,
+    /// Held until the answer is in the outbox.
+    pub ticket: Ticket,
+}
 
 /// Somebody, as this room knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +146,7 @@ pub enum Input {
     /// Somebody comes in, or comes back.
     Enter {
         /// Their connection.
-        conn: ConnId,
+        asker: Asker,
         /// Who.
         who: Who,
         /// How.
@@ -157,7 +167,7 @@ pub enum Input {
     /// Somebody says something.
     Say {
         /// Their connection.
-        conn: ConnId,
+        asker: Asker,
         /// Who, should they not have entered.
         who: Who,
         /// Their key.
@@ -170,7 +180,7 @@ pub enum Input {
     /// Somebody takes a line of theirs back.
     Unsay {
         /// Their connection.
-        conn: ConnId,
+        asker: Asker,
         /// Who.
         participant: ParticipantId,
         /// Which.
@@ -201,7 +211,7 @@ pub enum Input {
     /// Somebody with a permit closes a line, or opens it again.
     Measure {
         /// Their connection.
-        conn: ConnId,
+        asker: Asker,
         /// Their key.
         key: ClientKey,
         /// Which line.
@@ -214,7 +224,7 @@ pub enum Input {
     /// The store was asked for a key that could not be taken now.
     Looked {
         /// Whose connection.
-        conn: ConnId,
+        asker: Asker,
         /// The key.
         key: ClientKey,
         /// The line of that key, if it was kept before.
@@ -257,7 +267,7 @@ pub enum Input {
     /// A change came to nothing, or was done: its asker is told.
     ChangeDone {
         /// Whose connection.
-        conn: ConnId,
+        asker: Asker,
         /// The measure's key; absent for taking back.
         key: Option<ClientKey>,
         /// What came of it.
@@ -297,7 +307,7 @@ pub enum Effect {
     /// Look whether this key was kept before; refuse if not.
     Look {
         /// Whose connection.
-        conn: ConnId,
+        asker: Asker,
         /// Whose key.
         author: ParticipantId,
         /// The key.
@@ -317,7 +327,7 @@ pub enum Effect {
     /// Change whether a line is shown.
     Change {
         /// Who asked.
-        conn: ConnId,
+        asker: Asker,
         /// The measure's key; absent for taking back.
         key: Option<ClientKey>,
         /// Which line.
@@ -351,20 +361,26 @@ pub enum Effect {
     Came(crate::features::tally::Rung),
     /// The room is over for this connection.
     Detach(ConnId),
+    /// Let go of these: what they waited for has been said.
+    Release(Vec<Ticket>),
 }
 
 /// How far a member's view has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// `entered` waits for lines from the store, from this number on.
     Entering {
         /// The first to be told.
         from: Seq,
+        /// Held until all is told.
+        ticket: Ticket,
     },
     /// `entered` was sent; older lines follow from this number on.
     CatchingUp {
         /// The next to be told.
         next: Seq,
+        /// Held until all is told.
+        ticket: Ticket,
     },
     /// Gets what goes to all.
     Live,
@@ -378,16 +394,11 @@ struct Member {
     phase: Phase,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Waiter {
-    conn: ConnId,
-}
-
 /// A line that is being kept.
 #[derive(Debug)]
 struct Pending {
-    waiters: Vec<Waiter>,
-    take_back: Option<ConnId>,
+    waiters: Vec<Asker>,
+    take_back: Option<Asker>,
 }
 
 /// Lines told at a time: in `entered`, and in each page after it.
@@ -419,6 +430,8 @@ pub struct Room {
     about: About,
     about_at: Millis,
     told: Option<Head>,
+    /// What was answered in this input.
+    answered: Vec<Ticket>,
 }
 
 impl Room {
@@ -442,6 +455,7 @@ impl Room {
             about: About::Few,
             about_at: now,
             told: None,
+            answered: Vec::new(),
         };
         for line in lines {
             room.remember(line);
@@ -455,25 +469,25 @@ impl Room {
         let mut out = Vec::new();
         match input {
             Input::Enter {
-                conn,
+                asker,
                 who,
                 mode,
                 after,
-            } => self.enter(conn, who, mode, after, now, &mut out),
+            } => self.enter(asker, who, mode, after, now, &mut out),
             Input::Leave { conn } => self.leave(conn, &mut out),
             Input::Gone { conn } => self.gone(conn),
             Input::Say {
-                conn,
+                asker,
                 who,
                 key,
                 line,
                 by_form,
-            } => self.say(conn, who, key, line, by_form, now, &mut out),
+            } => self.say(asker, who, key, line, by_form, now, &mut out),
             Input::Unsay {
-                conn,
+                asker,
                 participant,
                 which,
-            } => self.unsay(conn, participant, which, now, &mut out),
+            } => self.unsay(asker, participant, which, now, &mut out),
             Input::Stamp {
                 conn,
                 participant,
@@ -486,18 +500,18 @@ impl Room {
             }
             Input::Lamp { conn, on } => self.lamp(conn, on, &mut out),
             Input::Measure {
-                conn,
+                asker,
                 key,
                 seq,
                 to,
                 entry,
-            } => self.measure(conn, key, seq, to, entry, now, &mut out),
+            } => self.measure(asker, key, seq, to, entry, now, &mut out),
             Input::Looked {
-                conn,
+                asker,
                 key,
                 found,
                 refusal,
-            } => self.looked(conn, key, found, refusal, &mut out),
+            } => self.looked(asker, key, found, refusal, &mut out),
             Input::Kept(kept) => self.kept(kept, &mut out),
             Input::NotKept(keys) => self.not_kept(keys, &mut out),
             Input::Loaded {
@@ -517,21 +531,21 @@ impl Room {
                 n_changes,
                 lines,
             } => self.changed(&changes, n_changes, lines, &mut out),
-            Input::ChangeDone { conn, key, outcome } => {
-                self.change_done(conn, key, outcome, &mut out)
-            }
+            Input::ChangeDone {
+                asker,
+                key,
+                outcome,
+            } => self.change_done(asker, key, outcome, &mut out),
             Input::Elsewhere { lines } => self.arrived(lines, &mut out),
             Input::Seen(seen) => self.see(*seen, &mut out),
             Input::Tick => {}
         }
         self.close_if_over(now, &mut out);
         self.tell_head(now, &mut out);
+        if !self.answered.is_empty() {
+            out.push(Effect::Release(std::mem::take(&mut self.answered)));
+        }
         out
-    }
-
-    /// Whether nobody is here and nothing waits.
-    pub fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.pending.is_empty() && !self.committing
     }
 
     /// What is told of the room, at `now`.
@@ -739,6 +753,11 @@ impl Room {
             retry_after_ms: refusal.retry_after_ms,
         };
         self.send(conn, &frame, out);
+    }
+
+    /// The asker's answer is among the effects; the `pong` that waits for it may follow.
+    fn answered(&mut self, asker: Asker) {
+        self.answered.push(asker.ticket);
     }
 
     fn room_text(&self) -> String {

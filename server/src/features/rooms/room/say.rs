@@ -1,6 +1,6 @@
 //! Saying something: looked up by its key first, kept before it is acknowledged, told after.
 
-use super::{BUSY_RETRY_MS, ConnId, Effect, Kept, Pending, Refusal, Room, Waiter, Which, Who};
+use super::{Asker, BUSY_RETRY_MS, ConnId, Effect, Kept, Pending, Refusal, Room, Which, Who};
 use crate::features::rooms::line::{Content, NewLine, Proposed, Shows};
 use crate::features::rooms::policy::{self, Verdict};
 use crate::features::tally::Rung;
@@ -15,7 +15,7 @@ impl Room {
     )]
     pub(super) fn say(
         &mut self,
-        conn: ConnId,
+        asker: Asker,
         who: Who,
         key: ClientKey,
         line: Result<Proposed, Refusal>,
@@ -24,29 +24,39 @@ impl Room {
         out: &mut Vec<Effect>,
     ) {
         // Who they are in this room is what they entered as; a form enters by being sent.
-        let (who, mode, entered) = match self.members.get(&conn) {
+        let (who, mode, entered) = match self.members.get(&asker.conn) {
             Some(member) => (member.who.clone(), member.mode, true),
             None => (who, EnterMode::Talk, by_form),
         };
         let id = (who.participant.clone(), key.clone());
         if let Some(&(seq, at)) = self.known.get(&id) {
-            return self.ack(conn, &key, seq, at, out);
+            self.ack(asker.conn, &key, seq, at, out);
+            return self.answered(asker);
         }
         if let Some(pending) = self.pending.get_mut(&id) {
-            pending.waiters.push(Waiter { conn });
+            pending.waiters.push(asker);
             return;
         }
         let proposed = if entered {
             line.and_then(|proposed| self.may_say(&who, mode, proposed, now))
         } else {
-            Err(RefusalCode::NotEntered.into())
+            match self.standing(now).0 {
+                RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
+                    Err(RefusalCode::RoomClosed.into())
+                }
+                RoomState::DoorsOpen
+                | RoomState::Open
+                | RoomState::Paused
+                | RoomState::LastCall
+                | RoomState::Afterglow => Err(RefusalCode::NotEntered.into()),
+            }
         };
         let proposed = match proposed {
             Ok(proposed) => proposed,
             // The key is looked up before every other check, so the answer waits for the store.
             Err(refusal) => {
                 return out.push(Effect::Look {
-                    conn,
+                    asker,
                     author: who.participant,
                     key,
                     refusal,
@@ -76,7 +86,7 @@ impl Room {
         self.pending.insert(
             id,
             Pending {
-                waiters: vec![Waiter { conn }],
+                waiters: vec![asker],
                 take_back: None,
             },
         );
@@ -146,12 +156,13 @@ impl Room {
         for one in kept {
             let id = (one.author.clone(), one.key.clone());
             if let Some(pending) = self.pending.remove(&id) {
-                for waiter in pending.waiters {
-                    self.ack(waiter.conn, &one.key, one.seq, one.at, out);
+                for asker in pending.waiters {
+                    self.ack(asker.conn, &one.key, one.seq, one.at, out);
+                    self.answered(asker);
                 }
-                if let Some(conn) = pending.take_back {
+                if let Some(asker) = pending.take_back {
                     out.push(Effect::Change {
-                        conn,
+                        asker,
                         key: None,
                         which: Which::Seq(one.seq),
                         author: Some(one.author),
@@ -184,8 +195,13 @@ impl Room {
             // Not said at a slow pace, so the pace does not count it.
             self.last_said.remove(&id.0);
             if let Some(pending) = self.pending.remove(&id) {
-                for waiter in pending.waiters {
-                    self.refuse(waiter.conn, Some(id.1.clone()), refusal, out);
+                for asker in pending.waiters {
+                    self.refuse(asker.conn, Some(id.1.clone()), refusal, out);
+                    self.answered(asker);
+                }
+                if let Some(asker) = pending.take_back {
+                    self.refuse(asker.conn, None, refusal, out);
+                    self.answered(asker);
                 }
             }
         }
@@ -195,16 +211,17 @@ impl Room {
 
     pub(super) fn looked(
         &mut self,
-        conn: ConnId,
+        asker: Asker,
         key: ClientKey,
         found: Option<(Seq, Millis)>,
         refusal: Refusal,
         out: &mut Vec<Effect>,
     ) {
         match found {
-            Some((seq, at)) => self.ack(conn, &key, seq, at, out),
-            None => self.refuse(conn, Some(key), refusal, out),
+            Some((seq, at)) => self.ack(asker.conn, &key, seq, at, out),
+            None => self.refuse(asker.conn, Some(key), refusal, out),
         }
+        self.answered(asker);
     }
 
     fn ack(&self, conn: ConnId, key: &ClientKey, seq: Seq, at: Millis, out: &mut Vec<Effect>) {

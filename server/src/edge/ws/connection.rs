@@ -1,0 +1,715 @@
+//! The reading half: one task per socket that reads frames, asks for permits, and tells rooms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::writer;
+use crate::edge::pages::texts;
+use crate::edge::reach::{self, action_of, reach};
+use crate::edge::state::Edge;
+use crate::features::audit::Entry;
+use crate::features::identity::{Name, Session};
+use crate::features::rooms::outbox::{Closing, Outbox};
+use crate::features::rooms::ticket::Tickets;
+use crate::features::rooms::{
+    Asker, BUSY_RETRY_MS, ConnId, Input, Refusal, RoomLink, Shows, Which, Who, duty,
+};
+use crate::permit::{Action, Actor};
+use crate::platform::clock::wait_ms;
+use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq, jitter};
+use crate::platform::limits::{Bucket, RateKey};
+use crate::protocol::{
+    ClientFrame, Duty, EnterMode, Frame, Limits, MeasureKind, MeasureTarget, RefusalCode,
+    ServerFrame, Time, Why, YouOut,
+};
+
+/// RFC 6455, 7.4.1.
+const CLOSE_AWAY: u16 = 1001;
+const CLOSE_PROTOCOL: u16 = 1002;
+const CLOSE_UNSUPPORTED: u16 = 1003;
+const CLOSE_INVALID: u16 = 1007;
+const CLOSE_POLICY: u16 = 1008;
+const CLOSE_TOO_BIG: u16 = 1009;
+/// The library's default costs 128 KiB for every idle socket.
+const READ_BUFFER_BYTES: usize = 4_096;
+const WRITE_BUFFER_BYTES: usize = 8_192;
+/// The window in which bad frames are counted.
+const BAD_FRAMES_WINDOW: Duration = Duration::from_secs(60);
+/// How long a closed socket may take to say so.
+const CLOSE_ECHO_WITHIN: Duration = Duration::from_secs(3);
+
+/// A room this connection is in.
+pub(super) struct Entered {
+    pub(super) link: RoomLink,
+    pub(super) who: Who,
+    pub(super) mode: EnterMode,
+}
+
+/// What a connection knows while it lives.
+pub(super) struct Connection<'e> {
+    pub(super) edge: &'e Arc<Edge>,
+    pub(super) conn: ConnId,
+    /// The connection as the store's leases know it.
+    pub(super) conn_name: String,
+    pub(super) session: Session,
+    pub(super) outbox: Outbox,
+    pub(super) tickets: Tickets,
+    pub(super) entered: HashMap<RoomId, Entered>,
+    pub(super) say_key: RateKey,
+    frames_key: RateKey,
+    bad_frames: Vec<Instant>,
+    pub(super) acted: bool,
+}
+
+/// Runs one socket until it ends.
+pub(super) async fn run(
+    edge: &Arc<Edge>,
+    conn: ConnId,
+    session: Session,
+    outbox: Outbox,
+    stream: Upgraded,
+) {
+    let limits = &edge.settings.limits;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(limits.outbox_bytes_max * 2 + WRITE_BUFFER_BYTES)
+        .max_message_size(Some(limits.frame_bytes_max))
+        .max_frame_size(Some(limits.frame_bytes_max));
+    let socket =
+        WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(config)).await;
+    let (sink, mut stream) = socket.split();
+    let mut writing = tokio::spawn(writer::run(sink, outbox.clone()));
+    let node = edge.rooms.deps().node.as_str();
+    let acted = session.handle.is_none_or(|handle| handle.acted);
+    let person_key = match reach::person(&session) {
+        crate::features::rooms::PersonId::Handle(id) => edge.rates.key(id.as_str().as_bytes()),
+        crate::features::rooms::PersonId::Staff(id) => edge.rates.key(id.as_str().as_bytes()),
+    };
+    let mut connection = Connection {
+        conn_name: format!("{node}:{}", conn.0),
+        tickets: Tickets::new(outbox.clone()),
+        frames_key: edge.rates.key(&conn.0.to_be_bytes()),
+        say_key: person_key,
+        edge,
+        conn,
+        session,
+        outbox,
+        entered: HashMap::new(),
+        bad_frames: Vec::new(),
+        acted,
+    };
+    connection.welcome();
+    connection.read(&mut stream, &mut writing).await;
+    connection.end().await;
+    // The writer says the close; the other end may still have something to say, which nobody reads.
+    let _ = tokio::time::timeout(CLOSE_ECHO_WITHIN, async {
+        let _ = writing.await;
+        while let Some(Ok(_)) = stream.next().await {}
+    })
+    .await;
+}
+
+type Reading = futures_util::stream::SplitStream<WebSocketStream<TokioIo<Upgraded>>>;
+
+impl Connection<'_> {
+    fn welcome(&self) {
+        let limits = &self.edge.settings.limits;
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (standing, roles) = match &self.session.actor {
+            Actor::Handle { standing, .. } => (Some(*standing), Vec::new()),
+            Actor::Staff { roles, .. } => (None, roles.clone()),
+        };
+        let id = match &self.session.actor {
+            Actor::Handle { id, .. } => id.as_str().to_owned(),
+            Actor::Staff { id, .. } => id.as_str().to_owned(),
+        };
+        self.send(&ServerFrame::Welcome {
+            you: YouOut {
+                id,
+                name: self.session.name.as_str().to_owned(),
+                standing,
+                roles,
+            },
+            now: Time(self.edge.clock.now()),
+            limits: Limits {
+                body_chars_max: small(limits.body_chars_max),
+                frame_bytes_max: small(limits.frame_bytes_max),
+                say_burst: limits.say_burst,
+                say_interval_ms: u32::try_from(limits.say_interval_ms).unwrap_or(u32::MAX),
+                frames_per_10s: limits.frames_per_10s,
+                sockets_max: limits.sockets_max,
+            },
+        });
+    }
+
+    async fn read(&mut self, stream: &mut Reading, writing: &mut tokio::task::JoinHandle<()>) {
+        let rooms = &self.edge.settings.rooms;
+        let ping_every = wait_ms(rooms.ping_ms);
+        let pong_grace = wait_ms(rooms.pong_grace_ms);
+        let mut next_ping = Instant::now() + ping_every;
+        let mut pong_due: Option<Instant> = None;
+        loop {
+            let message = tokio::select! {
+                message = stream.next() => message,
+                _ = &mut *writing => return,
+                () = self.edge.drain.begun(), if !self.outbox.is_closing() => {
+                    self.drain();
+                    continue;
+                }
+                () = tokio::time::sleep_until(next_ping) => {
+                    next_ping += ping_every;
+                    pong_due.get_or_insert(Instant::now() + pong_grace);
+                    self.outbox.ping();
+                    self.keep_session().await;
+                    continue;
+                }
+                () = tokio::time::sleep_until(pong_due.unwrap_or(next_ping)), if pong_due.is_some() => {
+                    self.close(CLOSE_AWAY);
+                    return;
+                }
+            };
+            match message {
+                Some(Ok(Message::Text(text))) => self.frame(text.as_str()).await,
+                Some(Ok(Message::Pong(_))) => {
+                    pong_due = None;
+                    self.renew_duty().await;
+                }
+                Some(Ok(Message::Binary(_))) => return self.close(CLOSE_UNSUPPORTED),
+                Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return self.close(CLOSE_AWAY),
+                Some(Err(error)) => return self.close(close_code(&error)),
+            }
+        }
+    }
+
+    /// An open socket counts as activity: nobody is logged out for reading quietly.
+    async fn keep_session(&self) {
+        match self.edge.identity.touch(&self.session.id).await {
+            Ok(true) => {}
+            Ok(false) => self.edge.sockets.end_session(&self.session.id),
+            Err(error) => tracing::warn!(%error, "a session could not be kept"),
+        }
+    }
+
+    fn is_on_duty(&self) -> bool {
+        self.entered
+            .values()
+            .any(|entered| entered.who.duty.is_some())
+    }
+
+    async fn renew_duty(&self) {
+        if self.is_on_duty()
+            && let Err(error) = duty::renew(self.edge.rooms.deps(), self.conn_name.clone()).await
+        {
+            tracing::error!(%error, "a duty could not be renewed");
+        }
+    }
+
+    fn drain(&self) {
+        // Spread out, so that not all come back in the same instant.
+        let spread = jitter(&*self.edge.chance, DRAIN_SPREAD);
+        let reconnect_after_ms =
+            DRAIN_RECONNECT_MS + u64::try_from(spread.as_millis()).unwrap_or(0);
+        self.outbox.close(Closing {
+            code: CLOSE_AWAY,
+            bye: Some((Why::Drain, reconnect_after_ms)),
+        });
+    }
+
+    fn close(&self, code: u16) {
+        self.outbox.close(Closing { code, bye: None });
+    }
+
+    async fn end(&mut self) {
+        for (_, entered) in self.entered.drain() {
+            entered.link.gone(self.conn);
+        }
+    }
+
+    pub(super) fn send(&self, frame: &ServerFrame) {
+        self.outbox.push(Frame::of(frame));
+    }
+
+    pub(super) fn refuse(
+        &self,
+        key: Option<&str>,
+        room: Option<&str>,
+        refusal: impl Into<Refusal>,
+    ) {
+        let refusal = refusal.into();
+        metrics::counter!("engawa_refused_total", "code" => refusal.code.as_str()).increment(1);
+        self.send(&ServerFrame::Refused {
+            key: key.map(str::to_owned),
+            room: room.map(str::to_owned),
+            code: refusal.code,
+            text: texts::refused(refusal.code.as_str()).to_owned(),
+            retry_after_ms: refusal.retry_after_ms,
+        });
+    }
+
+    pub(super) fn busy() -> Refusal {
+        Refusal {
+            code: RefusalCode::Busy,
+            retry_after_ms: Some(BUSY_RETRY_MS),
+        }
+    }
+
+    pub(super) fn asker(&self) -> Asker {
+        Asker {
+            conn: self.conn,
+            ticket: self.tickets.take(),
+        }
+    }
+
+    /// Tells a room; a full one answers `busy` here.
+    pub(super) fn post(&self, link: &RoomLink, input: Input, key: Option<&str>) {
+        if link.post(input, self.conn, &self.outbox).is_err() {
+            self.refuse(key, Some(link.gathering().id.as_str()), Self::busy());
+        }
+    }
+
+    async fn frame(&mut self, text: &str) {
+        metrics::counter!("engawa_frames_in_total").increment(1);
+        let frame = match serde_json::from_str::<ClientFrame>(text) {
+            Ok(frame) => frame,
+            Err(_) => return self.bad_frame(text),
+        };
+        let too_fast = self.edge.rates.check(Bucket::Frames, self.frames_key).err();
+        if let Some(wait) = too_fast {
+            let refusal = Refusal {
+                code: RefusalCode::TooFast,
+                retry_after_ms: Some(wait.ms()),
+            };
+            if let ClientFrame::Say { room, key, .. } = &frame {
+                // Every `say` is looked up by its key before any other check.
+                return self.say_refused(room, key, refusal).await;
+            }
+            let (key, room) = echo(text);
+            return self.refuse(key.as_deref(), room.as_deref(), refusal);
+        }
+        match frame {
+            ClientFrame::Enter {
+                room,
+                epoch,
+                after,
+                mode,
+                name,
+            } => {
+                self.enter(
+                    &room,
+                    epoch.as_deref(),
+                    after,
+                    mode.unwrap_or(EnterMode::Talk),
+                    name.as_deref(),
+                )
+                .await;
+            }
+            ClientFrame::Say {
+                room,
+                key,
+                body,
+                ready,
+                note,
+                no_reply,
+                form,
+            } => {
+                let words = super::say::Words {
+                    body,
+                    ready,
+                    note,
+                    no_reply,
+                    form,
+                };
+                self.say(&room, &key, words, text).await;
+            }
+            ClientFrame::Unsay { room, seq, key } => {
+                self.unsay(&room, seq, key.as_deref(), text).await
+            }
+            ClientFrame::Stamp {
+                room,
+                seq,
+                stamp,
+                on,
+            } => {
+                let Some((link, who)) = self.here(&room) else {
+                    return self.not_here(&room, None, Action::Stamp).await;
+                };
+                if !self.acts().await {
+                    return self.refuse(None, Some(&room), RefusalCode::NotAllowed);
+                }
+                let on = on.unwrap_or(true);
+                let (conn, participant) = (self.conn, who.participant);
+                self.post(
+                    &link,
+                    Input::Stamp {
+                        conn,
+                        participant,
+                        seq: Seq(seq),
+                        stamp,
+                        on,
+                        by_form: false,
+                    },
+                    None,
+                );
+            }
+            ClientFrame::Lamp { room, on } => {
+                let Some((link, _)) = self.here(&room) else {
+                    return self.not_here(&room, None, Action::Lamp).await;
+                };
+                if !self.acts().await {
+                    return self.refuse(None, Some(&room), RefusalCode::NotAllowed);
+                }
+                self.post(
+                    &link,
+                    Input::Lamp {
+                        conn: self.conn,
+                        on,
+                    },
+                    None,
+                );
+            }
+            ClientFrame::Measure {
+                room,
+                key,
+                kind,
+                target,
+                ..
+            } => self.measure(&room, &key, kind, target, text).await,
+            ClientFrame::Leave { room } => self.leave(&room).await,
+            ClientFrame::Ping { n } => self.tickets.ping(n),
+            ClientFrame::Whisper { room, key, .. } | ClientFrame::Report { room, key, .. } => {
+                self.refuse(Some(&key), Some(&room), RefusalCode::NotYet);
+            }
+            ClientFrame::Call { room, key, .. } => {
+                self.refuse(Some(&key), room.as_deref(), RefusalCode::NotYet);
+            }
+        }
+    }
+
+    pub(super) fn bad_frame(&mut self, text: &str) {
+        let (key, room) = echo(text);
+        self.refuse(key.as_deref(), room.as_deref(), RefusalCode::BadFrame);
+        let now = Instant::now();
+        self.bad_frames
+            .retain(|at| now.duration_since(*at) < BAD_FRAMES_WINDOW);
+        self.bad_frames.push(now);
+        if self.bad_frames.len() >= self.edge.settings.limits.bad_frames_per_minute as usize {
+            self.close(CLOSE_POLICY);
+        }
+    }
+
+    /// The room, and who one is there, if one is in it.
+    fn here(&self, room: &str) -> Option<(RoomLink, Who)> {
+        let entered = self.entered.get(&RoomId::parse(room)?)?;
+        Some((entered.link.clone(), entered.who.clone()))
+    }
+
+    /// `not_entered` for a room one could enter; `not_allowed` for any other.
+    async fn not_here(&self, room: &str, key: Option<&str>, action: Action) {
+        let reached = match RoomId::parse(room) {
+            Some(id) => reach(self.edge, &self.session, &id, None, action).await,
+            None => Ok(None),
+        };
+        match reached {
+            Ok(Some(_)) => self.refuse(key, Some(room), RefusalCode::NotEntered),
+            Ok(None) => self.refuse(key, Some(room), RefusalCode::NotAllowed),
+            Err(_) => self.refuse(key, Some(room), Self::busy()),
+        }
+    }
+
+    /// Settles the standing at the first act in a room. False where it was changed elsewhere meanwhile.
+    pub(super) async fn acts(&mut self) -> bool {
+        if self.acted {
+            return true;
+        }
+        match self.edge.identity.settle_standing(&self.session).await {
+            Ok(settled) => {
+                self.acted = settled;
+                settled
+            }
+            Err(error) => {
+                // The act itself needs the store, too, and will say `busy`.
+                tracing::warn!(%error, "a standing could not be settled");
+                true
+            }
+        }
+    }
+
+    async fn enter(
+        &mut self,
+        room: &str,
+        epoch: Option<&str>,
+        after: Option<i64>,
+        mode: EnterMode,
+        name: Option<&str>,
+    ) {
+        let not_allowed = || self.refuse(None, Some(room), RefusalCode::NotAllowed);
+        let Some(id) = RoomId::parse(room) else {
+            return not_allowed();
+        };
+        let name = match name.map(Name::parse).transpose() {
+            Ok(name) => name.unwrap_or_else(|| self.session.name.clone()),
+            Err(_) => {
+                let refusal = ServerFrame::Refused {
+                    key: None,
+                    room: Some(room.to_owned()),
+                    code: RefusalCode::BadFrame,
+                    text: texts::problem("bad_name").to_owned(),
+                    retry_after_ms: None,
+                };
+                return self.send(&refusal);
+            }
+        };
+        let reached = reach(self.edge, &self.session, &id, None, action_of(mode)).await;
+        let (link, permit) = match reached {
+            Ok(Some(reached)) => reached,
+            Ok(None) => return not_allowed(),
+            Err(_) => return self.refuse(None, Some(room), Self::busy()),
+        };
+        let participant = match link.participant(&reach::person(&self.session)).await {
+            Ok(Some(participant)) => participant,
+            Ok(None) => return not_allowed(),
+            Err(_) => return self.refuse(None, Some(room), Self::busy()),
+        };
+        let duty = if mode == EnterMode::Duty {
+            permit.duty()
+        } else {
+            None
+        };
+        if let Some(duty) = duty
+            && let Err(error) = self.take_duty(&link, &id, name.as_str(), duty).await
+        {
+            tracing::error!(%error, "a duty could not be taken");
+            return self.refuse(None, Some(room), Self::busy());
+        }
+        let same_epoch = epoch.is_none_or(|epoch| epoch == self.edge.rooms.deps().epoch.as_str());
+        let after = after.filter(|after| same_epoch && *after >= 0).map(Seq);
+        let who = Who {
+            participant,
+            name: name.as_str().to_owned(),
+            duty,
+        };
+        self.post(
+            &link,
+            Input::Enter {
+                asker: self.asker(),
+                who: who.clone(),
+                mode,
+                after,
+            },
+            None,
+        );
+        self.entered.insert(id, Entered { link, who, mode });
+    }
+
+    async fn take_duty(
+        &self,
+        link: &RoomLink,
+        id: &RoomId,
+        name: &str,
+        duty: Duty,
+    ) -> crate::platform::store::Stored<()> {
+        let Actor::Staff { id: staff, .. } = &self.session.actor else {
+            return Ok(());
+        };
+        let taking = duty::Taking {
+            room: id.clone(),
+            staff: staff.clone(),
+            name: name.to_owned(),
+            duty,
+            conn: self.conn_name.clone(),
+            entry: self.entry(duty, "rooms.take_duty", id.as_str().to_owned()),
+        };
+        duty::take(self.edge.rooms.deps(), taking).await?;
+        link.look_again().await;
+        Ok(())
+    }
+
+    fn entry(&self, duty: Duty, act: &'static str, object: String) -> Entry {
+        let (actor, roles) = match &self.session.actor {
+            Actor::Staff { id, roles } => {
+                let roles: Vec<&str> = roles.iter().map(|role| role.role.as_str()).collect();
+                (id.as_str().to_owned(), roles.join(","))
+            }
+            Actor::Handle { .. } => (String::from("handle"), String::new()),
+        };
+        Entry {
+            actor,
+            roles: format!("{roles}/{}", duty.as_str()),
+            act,
+            object,
+            reason: String::new(),
+        }
+    }
+
+    async fn unsay(&mut self, room: &str, seq: Option<i64>, key: Option<&str>, text: &str) {
+        let which = match (seq, key.map(ClientKey::parse)) {
+            (Some(seq), _) => Which::Seq(Seq(seq)),
+            (None, Some(Some(key))) => Which::Key(key),
+            (None, Some(None) | None) => return self.bad_frame(text),
+        };
+        // Entered or not: one's own words can always be taken back.
+        match self.me_in(room, Action::Unsay).await {
+            Ok(Some((link, participant))) => {
+                self.post(
+                    &link,
+                    Input::Unsay {
+                        asker: self.asker(),
+                        participant,
+                        which,
+                    },
+                    key,
+                );
+            }
+            Ok(None) => self.refuse(key, Some(room), RefusalCode::NotAllowed),
+            Err(refusal) => self.refuse(key, Some(room), refusal),
+        }
+    }
+
+    /// The room and one's id there, whether entered or not; `None` where one may not do that there.
+    pub(super) async fn me_in(
+        &self,
+        room: &str,
+        action: Action,
+    ) -> Result<Option<(RoomLink, ParticipantId)>, Refusal> {
+        let Some(id) = RoomId::parse(room) else {
+            return Ok(None);
+        };
+        if let Some(entered) = self.entered.get(&id) {
+            return Ok(Some((
+                entered.link.clone(),
+                entered.who.participant.clone(),
+            )));
+        }
+        let busy = |_| Self::busy();
+        let Some((link, _)) = reach(self.edge, &self.session, &id, None, action)
+            .await
+            .map_err(busy)?
+        else {
+            return Ok(None);
+        };
+        let participant = link
+            .participant(&reach::person(&self.session))
+            .await
+            .map_err(|_| Self::busy())?;
+        Ok(participant.map(|participant| (link, participant)))
+    }
+
+    async fn measure(
+        &mut self,
+        room: &str,
+        key: &str,
+        kind: MeasureKind,
+        target: Option<MeasureTarget>,
+        text: &str,
+    ) {
+        let (action, to, act) = match kind {
+            MeasureKind::Hide => (Action::Hide, Shows::Hidden, "rooms.hide"),
+            MeasureKind::Unhide => (Action::Unhide, Shows::Yes, "rooms.unhide"),
+            MeasureKind::Word
+            | MeasureKind::Fold
+            | MeasureKind::Rest
+            | MeasureKind::Unrest
+            | MeasureKind::NotToday
+            | MeasureKind::MoveSide
+            | MeasureKind::Look
+            | MeasureKind::Approve
+            | MeasureKind::Reject
+            | MeasureKind::Slow
+            | MeasureKind::Guard
+            | MeasureKind::Lock
+            | MeasureKind::Unlock
+            | MeasureKind::Admit
+            | MeasureKind::Pause
+            | MeasureKind::Resume
+            | MeasureKind::Topic
+            | MeasureKind::Notice
+            | MeasureKind::Close => return self.refuse(Some(key), Some(room), RefusalCode::NotYet),
+        };
+        let (Some(client_key), Some(MeasureTarget::Seq(seq))) = (ClientKey::parse(key), target)
+        else {
+            return self.bad_frame(text);
+        };
+        let Some((link, who)) = self.here(room) else {
+            return self.not_here(room, Some(key), action).await;
+        };
+        let permit = crate::permit::permit(
+            &self.session.actor,
+            who.duty.map(Into::into),
+            link.gathering().audience,
+            action,
+        );
+        let (Ok(_permit), Some(duty)) = (permit, who.duty) else {
+            return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed);
+        };
+        let entry = self.entry(duty, act, room.to_owned());
+        self.post(
+            &link,
+            Input::Measure {
+                asker: self.asker(),
+                key: client_key,
+                seq: Seq(seq),
+                to,
+                entry,
+            },
+            Some(key),
+        );
+    }
+
+    async fn leave(&mut self, room: &str) {
+        let entered = RoomId::parse(room).and_then(|id| self.entered.remove(&id));
+        let Some(Entered { link, who, .. }) = entered else {
+            return self.not_here(room, None, Action::ReadRoom).await;
+        };
+        if who.duty.is_some() {
+            let id = link.gathering().id.clone();
+            if let Err(error) = duty::end(self.edge.rooms.deps(), self.conn_name.clone(), id).await
+            {
+                tracing::error!(%error, "a duty could not be ended; it runs out by itself");
+            }
+            link.look_again().await;
+        }
+        self.post(&link, Input::Leave { conn: self.conn }, None);
+    }
+}
+
+/// When clients come back after a drain at the earliest, in milliseconds, and over how long they are spread.
+const DRAIN_RECONNECT_MS: u64 = 300;
+const DRAIN_SPREAD: Duration = Duration::from_millis(2_700);
+
+fn close_code(error: &Error) -> u16 {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => CLOSE_TOO_BIG,
+        Error::Capacity(_) | Error::Protocol(_) | Error::AttackAttempt => CLOSE_PROTOCOL,
+        Error::Utf8(_) => CLOSE_INVALID,
+        _ => CLOSE_AWAY,
+    }
+}
+
+/// The key and room of a frame that cannot be read, so that its sender knows which it was.
+fn echo(text: &str) -> (Option<String>, Option<String>) {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(text) else {
+        return (None, None);
+    };
+    let field = |name: &str| {
+        fields
+            .get(name)
+            .and_then(|value| value.as_str())
+            .filter(|text| text.len() <= 64)
+    };
+    (
+        field("key").map(str::to_owned),
+        field("room").map(str::to_owned),
+    )
+}
