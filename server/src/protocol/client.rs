@@ -165,7 +165,6 @@ pub enum ClientFrame {
         /// What else it needs.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         #[ts(optional, type = "unknown")]
-        #[schema(value_type = Object)]
         value: Option<serde_json::Value>,
     },
     /// Go, unannounced.

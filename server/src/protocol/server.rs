@@ -197,6 +197,7 @@ pub struct Entered {
     #[serde(flatten)]
     pub head: Head,
     /// `said` and `hidden` frames, contiguous.
+    #[schema(no_recursion)]
     pub messages: Vec<ServerFrame>,
     /// The newest number.
     pub last_seq: i64,
@@ -340,6 +341,7 @@ pub enum ServerFrame {
         /// The line's number.
         seq: i64,
         /// The whole line.
+        #[schema(no_recursion)]
         line: Box<ServerFrame>,
     },
     /// A line is folded.
