@@ -134,7 +134,7 @@ impl First {
             token: "t1".into(),
             id: String::new(),
             name: String::new(),
-            qr_svg: "<svg viewBox=\"0 0 8 8\" role=\"img\"><path d=\"M0 0h8v8H0z\"/></svg>".into(),
+            qr_svg: "<svg viewBox=\"0 0 8 8\"><path d=\"M0 0h8v8H0z\"/></svg>".into(),
             totp_secret: "JBSWY3DPEHPK3PXP".into(),
             refusal: None,
         }
