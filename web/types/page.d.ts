@@ -1,5 +1,5 @@
-/** The shapes of the page's own state. Frames are those of the wire. */
-import type { ServerFrame, ClientFrame } from './frames';
+/** The shapes of the page's own state. Frames are those of the wire (wire.ts, made from the server's code). */
+import type { ServerFrame, ClientFrame } from './wire';
 
 export type { ServerFrame, ClientFrame };
 export type Of<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
