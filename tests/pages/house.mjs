@@ -59,6 +59,8 @@ handles_burst = 1000
 handles_interval_ms = 1
 logins_burst = 1000
 logins_interval_ms = 1
+recover_burst = 1000
+recover_interval_ms = 1
 upgrades_burst = 1000
 upgrades_interval_ms = 1
 `;

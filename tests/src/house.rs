@@ -39,6 +39,8 @@ handles_burst = 1000000
 handles_interval_ms = 1
 logins_burst = 1000000
 logins_interval_ms = 1
+recover_burst = 1000000
+recover_interval_ms = 1
 upgrades_burst = 1000000
 upgrades_interval_ms = 1
 ";

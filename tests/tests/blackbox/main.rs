@@ -1,5 +1,7 @@
 //! The real binary, from outside, on SQLite and on PostgreSQL.
 
+mod cli;
+mod duty_lost;
 mod flush;
 mod http;
 mod kept;

@@ -188,7 +188,7 @@ async fn p3_wrong_words_and_unknown_words_are_answered_alike(db: Db) -> anyhow::
 async fn tries_to_come_back_have_a_rate(db: Db) -> anyhow::Result<()> {
     let house = House::new(db)
         .await?
-        .with("limits.logins_burst = 3\nlimits.logins_interval_ms = 600000")?;
+        .with("limits.recover_burst = 3\nlimits.recover_interval_ms = 600000")?;
     let node = house.start().await?;
     for _ in 0..3 {
         try_words(&node, "あ い う え お か き く")
