@@ -1,1 +1,400 @@
 //! The only place that knows every part: it builds them and hands each the parts it needs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use crate::edge::listen::{self, Drain};
+use crate::edge::pages::texts;
+use crate::edge::state::{DemoLogin, Edge, EdgeParts, EdgeState};
+use crate::edge::{http, ws};
+use crate::features::audit::{Audit, AuditKey};
+use crate::features::identity::{self, Identity, SessionSettings};
+use crate::features::rooms::{DepsParts, PersonId, RoomTexts, Rooms};
+use crate::features::tally::Tally;
+use crate::platform::bus::{Bus, LocalNet};
+use crate::platform::clock::{Clock, SystemClock};
+use crate::platform::ids::{Chance, NodeId, SystemChance};
+use crate::platform::keys::{KeyFile, KeyRing, KeyStore, Purpose};
+use crate::platform::limits;
+use crate::platform::settings::Settings;
+use crate::platform::store::{Db, StoreSettings};
+use crate::platform::telemetry::{self, Numbers};
+use crate::protocol::{ReadyOut, RefusalCode};
+
+/// How long a drain may take before what is left is cut off.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+/// How often counts are written, and ended sessions removed.
+const TALLY_EVERY: Duration = Duration::from_secs(5);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const KEYS_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The stores and keys of a node: what commands need that serve nobody.
+pub struct Ground {
+    /// All settings.
+    pub settings: Settings,
+    /// The store, migrated.
+    pub db: Db,
+    /// The key-encryption key.
+    pub key_file: Arc<KeyFile>,
+    /// The keys that no backup contains.
+    pub keys: KeyRing,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// This node.
+    pub node: NodeId,
+    /// The record of powers.
+    pub audit: Audit,
+    /// The ledger.
+    pub tally: Tally,
+    /// Who somebody is.
+    pub identity: Arc<Identity>,
+}
+
+impl Ground {
+    /// Opens the stores and brings the schema to this version; makes folders and keys where there are none.
+    ///
+    /// # Errors
+    /// What stands in the way, for the operator.
+    pub async fn open(settings: Settings) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+        private_folder(&settings.data_dir)?;
+        if let Some(folder) = settings
+            .key_file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            fs::create_dir_all(folder).context("the key file's folder cannot be made")?;
+        }
+        let key_file = Arc::new(KeyFile::open(
+            &settings.key_file,
+            settings.credentials_folder.as_deref(),
+            &*chance,
+        )?);
+        let db = Db::open(&StoreSettings {
+            url: settings.database_url.expose().to_owned(),
+            readers: settings.store.readers,
+            pg_connections: settings.store.pg_connections,
+        })
+        .await
+        .context("the database cannot be opened")?;
+        db.migrate()
+            .await
+            .context("the database cannot be migrated")?;
+        if let Some(file) = settings.keys_url.expose().strip_prefix("sqlite:")
+            && let Some(folder) = Path::new(file.trim_start_matches("//")).parent()
+        {
+            private_folder(folder)?;
+        }
+        let store = KeyStore::open(
+            &settings.keys_url,
+            Arc::clone(&key_file),
+            Arc::clone(&clock),
+            Arc::clone(&chance),
+        )
+        .await
+        .context("the key store cannot be opened")?;
+        let node = settings
+            .node
+            .clone()
+            .unwrap_or_else(|| NodeId::new(&*chance));
+        let audit = Audit::new(
+            AuditKey::new(key_file.key_for(Purpose::Audit)),
+            Arc::clone(&clock),
+            node.clone(),
+        );
+        let tally = Tally::new(db.clone(), Arc::clone(&clock));
+        let identity = Arc::new(Identity::new(
+            identity::Parts {
+                db: db.clone(),
+                clock: Arc::clone(&clock),
+                chance: Arc::clone(&chance),
+                audit: audit.clone(),
+                tally: tally.clone(),
+                sessions: SessionSettings::from(&settings.sessions),
+            },
+            &key_file,
+        ));
+        Ok(Self {
+            keys: KeyRing::new(store),
+            settings,
+            db,
+            key_file,
+            clock,
+            chance,
+            node,
+            audit,
+            tally,
+            identity,
+        })
+    }
+}
+
+/// A node that is built and not serving yet.
+pub struct Node {
+    /// The edge over all parts.
+    pub edge: EdgeState,
+    ground: Ground,
+}
+
+impl Node {
+    /// Builds every part over the ground, and starts what runs by itself.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn build(
+        ground: Ground,
+        demo_logins: Option<Vec<DemoLogin>>,
+    ) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            ground.settings.redis_url.is_none(),
+            "redis_url is set, but this version runs as one node: leave it out"
+        );
+        let bus: Arc<dyn Bus> = Arc::new(LocalNet::default().node());
+        let rooms = Rooms::start(DepsParts {
+            db: ground.db.clone(),
+            keys: ground.keys.clone(),
+            clock: Arc::clone(&ground.clock),
+            chance: Arc::clone(&ground.chance),
+            bus,
+            audit: ground.audit.clone(),
+            tally: ground.tally.clone(),
+            node: ground.node.clone(),
+            settings: ground.settings.rooms.clone(),
+            texts: Arc::new(room_texts()),
+        })
+        .await
+        .context("the rooms cannot be started")?;
+        let removal_rooms = rooms.clone();
+        ground.identity.on_removal(Arc::new(move |handle| {
+            let rooms = removal_rooms.clone();
+            Box::pin(async move { rooms.remove_person(&PersonId::Handle(handle)).await })
+        }));
+        let edge = Edge::new(EdgeParts {
+            settings: ground.settings.clone(),
+            identity: Arc::clone(&ground.identity),
+            rooms,
+            clock: Arc::clone(&ground.clock),
+            chance: Arc::clone(&ground.chance),
+            drain: Drain::new(),
+            numbers: Numbers::start().ok(),
+            demo_logins,
+        });
+        let node = Self { edge, ground };
+        node.start_upkeep();
+        Ok(node)
+    }
+
+    fn start_upkeep(&self) {
+        tokio::spawn(ws::watch_sessions(Arc::clone(&self.edge)));
+        let edge = Arc::clone(&self.edge);
+        every(limits::UPKEEP_EVERY, move || {
+            let edge = Arc::clone(&edge);
+            async move { edge.rates.upkeep() }
+        });
+        let edge = Arc::clone(&self.edge);
+        every(telemetry::UPKEEP_EVERY, move || {
+            let edge = Arc::clone(&edge);
+            async move {
+                if let Some(numbers) = &edge.numbers {
+                    numbers.upkeep();
+                }
+            }
+        });
+        let tally = self.ground.tally.clone();
+        every(TALLY_EVERY, move || {
+            let tally = tally.clone();
+            async move { warn_of(tally.write().await, "counts could not be written") }
+        });
+        let identity = Arc::clone(&self.ground.identity);
+        every(SWEEP_EVERY, move || {
+            let identity = Arc::clone(&identity);
+            async move {
+                warn_of(
+                    identity.sweep().await,
+                    "ended sessions could not be removed",
+                )
+            }
+        });
+        let (keys, clock) = (self.ground.keys.clone(), Arc::clone(&self.ground.clock));
+        every(KEYS_LOOK_EVERY, move || {
+            let (keys, clock) = (keys.clone(), Arc::clone(&clock));
+            async move { keys.forget_ended(clock.now()) }
+        });
+        let keys = self.ground.keys.clone();
+        every(SWEEP_EVERY, move || {
+            let keys = keys.clone();
+            async move { warn_of(keys.upkeep().await, "the keys could not be looked after") }
+        });
+    }
+
+    /// Serves on these listeners until the end begins, then drains.
+    pub async fn serve(self, listeners: Listeners) {
+        let Self { edge, ground } = self;
+        let drain = edge.drain.clone();
+        let settings = &ground.settings.limits;
+        let mut serving = tokio::task::JoinSet::new();
+        let mut spawn = |listener: TcpListener, router| {
+            let (drain, limits) = (drain.clone(), settings.clone());
+            serving.spawn(async move {
+                listen::serve(listener, router, &limits, drain, DRAIN_WITHIN).await
+            });
+        };
+        spawn(listeners.public, http::public(Arc::clone(&edge)));
+        if let Some(staff) = listeners.staff {
+            spawn(staff, http::staff(Arc::clone(&edge)));
+        }
+        if let Some(metrics) = listeners.metrics {
+            spawn(metrics, http::metrics(Arc::clone(&edge)));
+        }
+        while let Some(drained) = serving.join_next().await {
+            if let Ok(drained) = drained
+                && drained.n_requests + drained.n_sockets > 0
+            {
+                tracing::warn!(
+                    drained.n_requests,
+                    drained.n_sockets,
+                    "cut off at the end of the drain"
+                );
+            }
+        }
+        warn_of(
+            edge.rooms.end_duties().await,
+            "duties could not be ended; they run out by themselves",
+        );
+        warn_of(
+            ground.tally.write().await,
+            "the last counts could not be written",
+        );
+        ground.keys.store().close().await;
+        ground.db.close().await;
+    }
+
+    /// Begins the end when the process is told to end.
+    pub fn end_on_signal(&self) {
+        let drain = self.edge.drain.clone();
+        tokio::spawn(async move {
+            let mut terminate =
+                match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                    Ok(terminate) => terminate,
+                    Err(error) => return tracing::error!(%error, "the end signal cannot be heard"),
+                };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            tracing::info!("draining");
+            drain.begin();
+        });
+    }
+}
+
+/// The addresses of a node, bound.
+pub struct Listeners {
+    /// For everybody.
+    pub public: TcpListener,
+    /// For people with powers, if it is one of its own.
+    pub staff: Option<TcpListener>,
+    /// For numbers.
+    pub metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds them.
+    ///
+    /// # Errors
+    /// Which one cannot be bound.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let bind = async |address: std::net::SocketAddr| {
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))
+        };
+        let public = bind(settings.listen).await?;
+        let staff = match settings.staff_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let metrics = match settings.metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self {
+            public,
+            staff,
+            metrics,
+        })
+    }
+}
+
+/// The words rooms say, from the one catalogue.
+fn room_texts() -> RoomTexts {
+    let refusals = RefusalCode::ALL
+        .iter()
+        .map(|code| (*code, texts::refused(code.as_str()).to_owned()))
+        .collect();
+    let ready = READY_LINES
+        .iter()
+        .map(|id| ReadyOut {
+            id: (*id).to_owned(),
+            text: texts::t(&format!("ready.{id}")).to_owned(),
+        })
+        .collect();
+    RoomTexts {
+        refusals,
+        ready,
+        waiting: texts::t("waiting.text").to_owned(),
+    }
+}
+
+/// The ids of the ready lines, in the order in which they are offered; their words are in the catalogue.
+pub const READY_LINES: [&str; 8] = [
+    "evening",
+    "reading",
+    "listening",
+    "no_answer",
+    "no_words",
+    "rest",
+    "same",
+    "again",
+];
+
+fn every<F, Fut>(period: Duration, mut act: F)
+where
+    F: FnMut() -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            act().await;
+        }
+    });
+}
+
+fn warn_of<E: std::error::Error>(outcome: Result<(), E>, what: &'static str) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "{what}");
+    }
+}
+
+/// A folder that only its owner can look into.
+fn private_folder(folder: &Path) -> anyhow::Result<()> {
+    if folder.as_os_str().is_empty() || folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("the folder {} cannot be made private", folder.display()))
+}

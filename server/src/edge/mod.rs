@@ -1,5 +1,6 @@
 //! HTTP and WebSocket: parse, limit, render. It decides nothing that a feature could decide.
 
+pub mod http;
 pub mod listen;
 pub mod pages;
 pub mod problem;

@@ -113,6 +113,14 @@ pub async fn find(db: &Db, id: &RoomId) -> Stored<Option<RoomRow>> {
         .filter(|row| row.state != StoredState::Forgotten))
 }
 
+/// Whether there ever was a gathering of that id, forgotten or not.
+///
+/// # Errors
+/// As the store's.
+pub async fn exists(db: &Db, id: &RoomId) -> Stored<bool> {
+    Ok(queries::find(db, id).await?.is_some())
+}
+
 /// Gatherings of one side that touch the time from `from` to `to`, by their beginning; at most 100.
 ///
 /// # Errors

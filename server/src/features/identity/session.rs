@@ -25,6 +25,17 @@ pub struct SessionSettings {
     pub hidden_ms: i64,
 }
 
+impl From<&crate::platform::settings::Sessions> for SessionSettings {
+    fn from(settings: &crate::platform::settings::Sessions) -> Self {
+        Self {
+            mine_idle_ms: settings.mine_days * DAY_MS,
+            shared_idle_ms: settings.shared_minutes * MINUTE_MS,
+            staff_ms: settings.staff_hours * 60 * MINUTE_MS,
+            hidden_ms: settings.hidden_minutes * MINUTE_MS,
+        }
+    }
+}
+
 impl Default for SessionSettings {
     fn default() -> Self {
         Self {

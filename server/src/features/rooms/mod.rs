@@ -36,7 +36,7 @@ use crate::features::audit::Audit;
 use crate::features::gatherings::{self, Gathering};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, Hint, News};
-use crate::platform::clock::Clock;
+use crate::platform::clock::{Clock, Millis};
 use crate::platform::ids::{Chance, EpochId, NodeId, ParticipantId, RoomId, Seq};
 use crate::platform::keys::{KeyError, KeyRing};
 use crate::platform::sealing::DataKey;
@@ -352,6 +352,15 @@ impl Rooms {
     pub async fn end_duties(&self) -> Stored<()> {
         duty::end_all(&self.0.deps).await
     }
+}
+
+/// Moves the end of a room's key, when its hours are moved; before any node has the room. A room without a key gets one
+/// when it comes to a node.
+///
+/// # Errors
+/// As the key store's.
+pub async fn extend_key(keys: &KeyRing, id: &RoomId, forgets: Millis) -> Result<(), KeyError> {
+    keys.set_end(&vault::key_id(id), forgets).await
 }
 
 /// The state a room has at this moment, for lists and pages.
