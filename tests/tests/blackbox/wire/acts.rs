@@ -7,6 +7,7 @@ on_both!(
     a_line_can_be_taken_back_by_its_writer_alone,
     p2_stamps_and_the_lamp_say_that_they_are_there_and_never_whose,
     what_is_not_built_yet_says_so,
+    pong_comes_after_the_answer_to_everything_before_it,
 );
 
 async fn a_line_can_be_taken_back_by_its_writer_alone(db: Db) -> anyhow::Result<()> {
@@ -183,6 +184,49 @@ async fn what_is_not_built_yet_says_so(db: Db) -> anyhow::Result<()> {
         assert_eq!(
             (&refused["code"], &refused["key"]),
             (&json!("not_yet"), &json!(kind))
+        );
+    }
+    Ok(())
+}
+
+async fn pong_comes_after_the_answer_to_everything_before_it(db: Db) -> anyhow::Result<()> {
+    let house = House::new(db).await?;
+    let node = house.start().await?;
+    let room = node.room();
+    let mut socket = node.tojisha("じゅんばん").await?.connect().await?;
+    let mut on_duty = node.supporter().await?.enter_on_duty(room).await?;
+    for round in 0..5 {
+        let key = format!("k{round}");
+        let acts = [
+            (json!({"type": "enter", "room": room}), "entered"),
+            (
+                json!({"type": "say", "room": room, "key": key, "body": "ひとこと"}),
+                "acked",
+            ),
+            (
+                json!({"type": "stamp", "room": room, "seq": 1, "stamp": "warm"}),
+                "stamped",
+            ),
+            (json!({"type": "unsay", "room": room, "key": key}), "hidden"),
+            (json!({"type": "leave", "room": room}), "left"),
+        ];
+        for (frame, answer) in acts {
+            socket.send(&frame).await?;
+            let before_pong = socket.barrier().await?;
+            let answered = before_pong.iter().any(|came| {
+                came["type"] == answer || (answer == "stamped" && came["type"] == "refused")
+            });
+            assert!(
+                answered,
+                "no {answer} before the pong after {frame}: {before_pong:#?}"
+            );
+        }
+        let seq = on_duty.say_kept(room, &key, "とじてみる").await?;
+        on_duty.send(&json!({"type": "measure", "room": room, "key": format!("h{round}"), "kind": "hide", "target": seq})).await?;
+        let before_pong = on_duty.barrier().await?;
+        assert!(
+            before_pong.iter().any(|came| came["type"] == "done"),
+            "no done before the pong: {before_pong:#?}"
         );
     }
     Ok(())

@@ -32,7 +32,6 @@ async fn a_bad_frame_is_answered_and_the_twentieth_ends_the_socket(db: Db) -> an
         json!({"type": "enter", "room": 7}).to_string(),
         json!({"type": "enter", "room": room, "mode": "hover"}).to_string(),
         json!({"type": "enter", "room": room, "after": "3"}).to_string(),
-        json!({"type": "enter", "room": room, "after": -1}).to_string(),
         json!({"type": "say", "room": room, "body": "鍵がない"}).to_string(),
         json!({"type": "ping", "n": "one"}).to_string(),
         json!({"type": "lamp", "room": room, "on": "yes"}).to_string(),

@@ -91,6 +91,11 @@ async fn p10_a_line_is_hidden_and_shown_by_those_on_duty_alone(db: Db) -> anyhow
     );
     // A supporter who merely visits has no duty here.
     let mut visiting = supporter.connect().await?;
+    visiting.send(&measure("no1", "hide")).await?;
+    assert_eq!(visiting.refused().await?["code"], "not_entered");
+    visiting
+        .enter_with(json!({"room": room, "mode": "listen"}))
+        .await?;
     visiting.send(&measure("no2", "hide")).await?;
     assert_eq!(
         visiting.refused().await?["code"],
