@@ -1,11 +1,17 @@
 //! HTTP and WebSocket: parse, limit, render. It decides nothing that a feature could decide.
 
 pub mod http;
+pub mod identity_api;
+pub mod identity_pages;
+#[cfg(test)]
+mod identity_tests;
 pub mod listen;
 pub mod pages;
 pub mod problem;
 pub mod reach;
 pub mod session;
+pub mod staff_pages;
 pub mod state;
+pub mod visitor;
 pub mod words;
 pub mod ws;

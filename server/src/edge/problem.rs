@@ -144,6 +144,11 @@ impl Problem {
     pub fn code(&self) -> Code {
         self.code
     }
+
+    /// When to try again, in seconds, for pages that tell the same problem.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
 }
 
 impl From<Code> for Problem {

@@ -33,12 +33,15 @@ pub fn cookie_name(settings: &Settings) -> &'static str {
     }
 }
 
+/// The cookie outlives the session on purpose: the store alone decides when one ends, and each visit moves that end,
+/// which a cookie set once would not follow. 400 days is what browsers cut it to.
+const COOKIE_DAYS: i64 = 400;
+
 /// The cookie of a new session. On a shared device it ends with the browser.
 pub fn cookie(settings: &Settings, signed_in: &SignedIn) -> Cookie<'static> {
     let mut cookie = bare(settings, signed_in.cookie.expose().to_owned());
     if signed_in.session.device == Device::Mine {
-        let seconds = settings.sessions.mine_days * 24 * 60 * 60;
-        cookie.set_max_age(Duration::seconds(seconds));
+        cookie.set_max_age(Duration::days(COOKIE_DAYS));
     }
     cookie
 }
