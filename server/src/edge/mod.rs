@@ -9,6 +9,7 @@ pub mod listen;
 pub mod pages;
 pub mod problem;
 pub mod reach;
+pub mod rooms_api;
 pub mod session;
 pub mod staff_pages;
 pub mod state;
