@@ -109,7 +109,7 @@ impl Identity {
         let tried = Password::tried(password);
         let pepper = self.keys.password_pepper();
         let fits = self
-            .hashing
+            .staff_hashing
             .run(move || tried.slow_verify(hash.as_ref(), &pepper))
             .await?;
         let (Some(id), Some(row)) = (id, row) else {
@@ -285,7 +285,7 @@ impl Identity {
         let pepper = self.keys.password_pepper();
         let chance = Arc::clone(&self.chance);
         let hash = self
-            .hashing
+            .staff_hashing
             .run(move || password.slow_hash(&pepper, &*chance))
             .await?;
         let entry = Entry {

@@ -117,6 +117,8 @@ pub struct Identity {
     tally: Tally,
     settings: SessionSettings,
     hashing: Hashing,
+    /// Logins of people with powers wait apart, so that a flood of words keeps no supporter from the room.
+    staff_hashing: Hashing,
     keys: Arc<IdentityKeys>,
     ended: broadcast::Sender<SessionId>,
     removal: OnceLock<Removal>,
@@ -132,14 +134,16 @@ struct IdentityKeys {
 impl Identity {
     /// Builds the part; [`on_removal`](Self::on_removal) must be set before people can remove themselves.
     pub fn new(parts: Parts, keys: &KeyFile) -> Self {
+        let hashing = Hashing::new();
         Self {
+            staff_hashing: hashing.beside(),
+            hashing,
             db: parts.db,
             clock: parts.clock,
             chance: parts.chance,
             audit: parts.audit,
             tally: parts.tally,
             settings: parts.sessions,
-            hashing: Hashing::new(),
             keys: Arc::new(IdentityKeys {
                 sessions: keys.key_for(Purpose::Sessions),
                 pepper: keys.key_for(Purpose::Pepper),

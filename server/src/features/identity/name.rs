@@ -36,7 +36,7 @@ const STAFF_WORDS: &[&str] = &[
     "さぽーたー", "こーでぃねーた", "もでれーた", "もでれいた", "せんたー", "事務局", "じむきょく", "新潟市", "にいがたし", "市役所",
     "区役所", "しやくしょ", "くやくしょ", "公式", "こうしき", "警察", "けいさつ", "保健師", "看護師", "心理士", "心理師", "福祉士",
     "医師", "かうんせら", "あどみん", "しすてむ", "縁側", "えんがわ", "admin", "staff", "moderator", "system", "engawa", "official",
-    "supporter", "coordinator", "manager", "operator", "root",
+    "supporter", "coordinator", "manager",
 ];
 
 /// A name as a person chose it: 1–16 characters, at most 5 digits, no staff words. Prints as `…`.
