@@ -261,7 +261,15 @@ impl Now {
         match oldest {
             None => String::new(),
             Some(day) => {
-                let when = format!("{}年{}月{}日", day.year(), day.month(), day.day());
+                let [year, month, date] = [
+                    day.year().to_string(),
+                    day.month().to_string(),
+                    day.day().to_string(),
+                ];
+                let when = fill(
+                    "now.date",
+                    &[("year", &year), ("month", &month), ("day", &date)],
+                );
                 fill("now.checked", &[("when", &when)])
             }
         }
