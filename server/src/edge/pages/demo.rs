@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::lines::{Entry, Form, Item, rows};
+use super::lines::{Entry, Item, rows};
 use super::texts::{fill, t};
-use super::{Audience, Page, Role, Speak, Stamp};
+use super::{Audience, Form, Page, Role, Speak, Stamp, Worded};
 
 /// A login of the sample centre.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Demo {
 
 impl Demo {
     fn words(&self, login: &DemoLogin) -> String {
-        let role = t(login.role.key());
+        let role = t(&login.role.key());
         match login.audience {
             None => fill("demo.login", &[("role", role), ("id", &login.id)]),
             Some(audience) => {

@@ -49,7 +49,7 @@ impl Foyer {
     }
 
     fn about(&self, room: &Door) -> String {
-        let kind = t(kind_key(&room.kind, &room.audience));
+        let kind = t(&kind_key(&room.kind, &room.audience));
         match room.state {
             RoomState::Planned | RoomState::DoorsOpen => {
                 let from = hours::day_and_clock(room.starts_at, self.now);

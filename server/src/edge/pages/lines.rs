@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::hours;
-use super::values::{Duty, Stamp};
+use super::values::{Duty, Form, Stamp};
 
 /// The author of a line, as this viewer may see them.
 #[derive(Debug, Clone)]
@@ -14,21 +14,6 @@ pub struct Who {
     pub duty: Option<Duty>,
     /// Whether it is the viewer.
     pub own: bool,
-}
-
-/// What a line is (`form` on the wire; plain where it is absent).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Written freely.
-    Plain,
-    /// A line that was chosen.
-    Ready,
-    /// A topic.
-    Topic,
-    /// A word about the time.
-    Time,
-    /// A word of those on duty.
-    Word,
 }
 
 /// A line of the room.
@@ -46,8 +31,8 @@ pub struct Line {
     pub note: Option<String>,
     /// Whether no reply is wanted.
     pub no_reply: bool,
-    /// How it was made.
-    pub form: Form,
+    /// How it was made; absent where it was written freely.
+    pub form: Option<Form>,
     /// Which stamps are there.
     pub stamps: Vec<Stamp>,
     /// Which of them the viewer gave; may stay empty where that is not known.

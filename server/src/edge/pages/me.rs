@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Audience, Device, Page, Speak};
+use super::{Audience, Device, Page, Speak, Worded};
 
 /// `/me`; also the answer of POST `/me/words`, which shows the words this once.
 #[derive(Clone, Template)]

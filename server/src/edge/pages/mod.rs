@@ -27,7 +27,8 @@ mod tests;
 
 pub use look::{Letters, Look, Theme};
 pub use values::{
-    About, Audience, Device, Duty, Kind, Mode, OnDuty, Reader, Role, RoomState, Seat, Stamp,
+    About, Audience, Device, Duty, Form, Kind, Mode, OnDuty, Reader, Role, RoomState, Seat, Stamp,
+    Worded,
 };
 
 /// What every page knows about the one who looks at it.
@@ -74,15 +75,8 @@ pub(crate) trait Speak {
 impl<T: Template> Speak for T {}
 
 /// The key of the words for a kind of gathering of an audience.
-pub(crate) fn kind_key(kind: &Kind, audience: &Audience) -> &'static str {
-    match (kind, audience) {
-        (Kind::Ibasho, Audience::Tojisha) => "kind.ibasho.tojisha",
-        (Kind::Ibasho, Audience::Family) => "kind.ibasho.family",
-        (Kind::TojishaKai, Audience::Tojisha) => "kind.tojisha_kai.tojisha",
-        (Kind::TojishaKai, Audience::Family) => "kind.tojisha_kai.family",
-        (Kind::KazokuKai, Audience::Tojisha) => "kind.kazoku_kai.tojisha",
-        (Kind::KazokuKai, Audience::Family) => "kind.kazoku_kai.family",
-    }
+pub(crate) fn kind_key(kind: &Kind, audience: &Audience) -> String {
+    format!("kind.{}.{}", kind.as_str(), audience.as_str())
 }
 
 /// Who is on duty, in words: one sentence for each duty.
@@ -98,7 +92,7 @@ pub(crate) fn duty_words(on_duty: &[OnDuty]) -> String {
             let names = names.join(texts::t("time.comma"));
             words.push_str(&texts::fill(
                 "room.on_duty",
-                &[("duty", texts::t(duty.key())), ("names", &names)],
+                &[("duty", texts::t(&duty.key())), ("names", &names)],
             ));
         }
     }

@@ -3,11 +3,11 @@
 use askama::Template;
 use jiff::Timestamp;
 
-use super::lines::{Entry, Form, Item, rows};
+use super::lines::{Entry, Item, rows};
 use super::texts::{fill, t};
 use super::{
-    About, Audience, Device, Kind, Mode, OnDuty, Page, Reader, Seat, Speak, Stamp, duty_words,
-    hours, kind_key,
+    About, Audience, Device, Form, Kind, Mode, OnDuty, Page, Reader, Seat, Speak, Stamp, Worded,
+    duty_words, hours, kind_key,
 };
 
 /// A line of one's own that waits for a human.
@@ -98,15 +98,15 @@ impl Room {
 
     /// What is so in this room: kind and about, who is on duty, who reads, when it is forgotten.
     fn facts(&self) -> [String; 4] {
-        let kind = format!("{}。", t(kind_key(&self.kind, &self.audience)));
-        let readers: Vec<&str> = self.readers.iter().map(|reader| t(reader.key())).collect();
+        let kind = format!("{}。", t(&kind_key(&self.kind, &self.audience)));
+        let readers: Vec<&str> = self.readers.iter().map(|reader| t(&reader.key())).collect();
         let mut read = fill("room.readers", &[("readers", &readers.join(t("time.and")))]);
         if self.readers.contains(&Reader::Public) {
             read = t("room.public").into();
         }
         let forgets = hours::day_and_clock(self.forgets_at, self.now);
         [
-            format!("{kind}{}", t(self.about.key())),
+            format!("{kind}{}", t(&self.about.key())),
             duty_words(&self.on_duty),
             read,
             fill("room.forgets", &[("when", &forgets)]),

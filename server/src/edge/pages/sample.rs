@@ -3,9 +3,9 @@
 use askama::Template;
 use jiff::{Timestamp, ToSpan};
 
-use super::lines::{Entry, Form, Item, Line, Who, rows};
+use super::lines::{Entry, Item, Line, Who, rows};
 use super::texts::t;
-use super::{Duty, Page, Speak, Stamp};
+use super::{Duty, Form, Page, Speak, Stamp, Worded};
 
 /// The sample room.
 #[derive(Debug, Clone, Template)]
@@ -61,7 +61,7 @@ pub(crate) fn conversation() -> Vec<Entry> {
         body: t(body).into(),
         note: None,
         no_reply: false,
-        form: Form::Plain,
+        form: None,
         stamps: Vec::new(),
         own_stamps: Vec::new(),
     };
@@ -78,7 +78,7 @@ pub(crate) fn conversation() -> Vec<Entry> {
             ..line(3, 4, Some(("sample.4.who", None, false)), "sample.4.body")
         }),
         Entry::Line(Line {
-            form: Form::Ready,
+            form: Some(Form::Ready),
             ..line(4, 9, Some(("sample.5.who", None, false)), "sample.5.body")
         }),
         Entry::Line(Line {

@@ -2,7 +2,9 @@
 
 use askama::Template;
 
-use super::{Audience, Duty, Kind, OnDuty, Page, Role, RoomState, Speak, duty_words, kind_key};
+use super::{
+    Audience, Duty, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words, kind_key,
+};
 
 /// `/s`. POST fields: `id`, `password`, `totp`.
 #[derive(Clone, Template)]

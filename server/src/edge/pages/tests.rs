@@ -175,24 +175,21 @@ fn every_key_that_is_used_has_a_text() {
 }
 
 #[test]
+fn every_value_of_the_wire_has_words() {
+    for key in values::keys_of_the_wire() {
+        assert!(texts::has(&key), "{key}");
+    }
+    for kind in Kind::ALL {
+        for audience in Audience::ALL {
+            assert!(texts::has(&kind_key(kind, audience)));
+        }
+    }
+}
+
+#[test]
 fn every_refusal_and_problem_of_the_protocol_has_words() {
-    for code in [
-        "bad_frame",
-        "too_long",
-        "too_fast",
-        "not_entered",
-        "not_allowed",
-        "room_closed",
-        "room_paused",
-        "room_full",
-        "resting",
-        "removed",
-        "rejected",
-        "listening",
-        "spam",
-        "busy",
-        "not_yet",
-    ] {
+    for code in crate::protocol::RefusalCode::ALL {
+        let code = code.as_str();
         assert!(texts::has(&format!("refused.{code}")), "{code}");
     }
     for code in [

@@ -1,4 +1,54 @@
-//! The small choices that pages are made of, with their names on the wire and their keys in the catalogue.
+//! The small choices that pages are made of, with their names in forms and their keys in the catalogue.
+//!
+//! What the wire has is the wire's; only what pages alone know is made here.
+
+pub use crate::protocol::{
+    About, Audience, Device, Duty, EnterMode as Mode, Form, GatheringKind as Kind,
+    ReaderRole as Reader, RoleKind as Role, RoomState, StampKind as Stamp,
+};
+
+/// A value of the wire as pages show it.
+pub trait Worded {
+    /// Its name in forms and attributes, the same as on the wire.
+    fn wire(&self) -> &'static str;
+
+    /// The key of its words in the catalogue.
+    fn key(&self) -> String;
+}
+
+macro_rules! worded {
+    ($($name:ident => $part:literal,)+) => {
+        $(impl Worded for $name {
+            fn wire(&self) -> &'static str {
+                self.as_str()
+            }
+
+            fn key(&self) -> String {
+                format!(concat!($part, ".{}"), self.as_str())
+            }
+        })+
+
+        /// Every key that values of the wire may ask for.
+        #[cfg(test)]
+        pub(crate) fn keys_of_the_wire() -> Vec<String> {
+            let mut keys = Vec::new();
+            $(keys.extend($name::ALL.iter().map(Worded::key));)+
+            keys
+        }
+    };
+}
+
+worded! {
+    About => "room",
+    Audience => "enter",
+    Device => "enter",
+    Duty => "duty",
+    Mode => "mode",
+    Reader => "reader",
+    Role => "role",
+    RoomState => "state",
+    Stamp => "stamp",
+}
 
 /// An enum of unit variants with a name on the wire and a key in the catalogue.
 macro_rules! values {
@@ -29,153 +79,6 @@ macro_rules! values {
     };
 }
 pub(crate) use values;
-
-values! {
-    /// Whose gathering it is; as a standing, what somebody came about.
-    Audience {
-        /// 本人.
-        Tojisha = "tojisha", "enter.tojisha";
-        /// 家族.
-        Family = "family", "enter.family";
-    }
-}
-
-impl Audience {
-    /// The key of the words for a person's standing.
-    pub fn standing_key(&self) -> &'static str {
-        self.key()
-    }
-}
-
-values! {
-    /// The kind of a gathering.
-    Kind {
-        /// 居場所.
-        Ibasho = "ibasho", "kind.ibasho.tojisha";
-        /// 本人の会.
-        TojishaKai = "tojisha_kai", "kind.tojisha_kai.tojisha";
-        /// 家族会.
-        KazokuKai = "kazoku_kai", "kind.kazoku_kai.family";
-    }
-}
-
-values! {
-    /// How a gathering stands.
-    RoomState {
-        /// Not yet.
-        Planned = "planned", "state.planned";
-        /// The waiting room is open.
-        DoorsOpen = "doors_open", "state.doors_open";
-        /// Open.
-        Open = "open", "state.open";
-        /// Reading only for now.
-        Paused = "paused", "state.paused";
-        /// The last ten minutes.
-        LastCall = "last_call", "state.last_call";
-        /// Reading and stamps.
-        Afterglow = "afterglow", "state.afterglow";
-        /// Over.
-        Closed = "closed", "state.closed";
-        /// Does not take place.
-        Cancelled = "cancelled", "state.cancelled";
-    }
-}
-
-values! {
-    /// About how many people are here; never a number.
-    About {
-        /// At most three.
-        Few = "few", "room.few";
-        /// At most nine.
-        Some = "some", "room.some";
-        /// More.
-        Many = "many", "room.many";
-    }
-}
-
-values! {
-    /// What somebody with a duty does in the room.
-    Duty {
-        /// 進行役.
-        Host = "host", "duty.host";
-        /// サポーター.
-        Supporter = "supporter", "duty.supporter";
-        /// 職員.
-        Staff = "staff", "duty.staff";
-    }
-}
-
-values! {
-    /// Who can read a room, by role.
-    Reader {
-        /// Those in the room.
-        Participant = "participant", "reader.participant";
-        /// ピアサポーター on duty.
-        PeerSupporter = "peer_supporter", "reader.peer_supporter";
-        /// 進行役.
-        Moderator = "moderator", "reader.moderator";
-        /// コーディネーター.
-        Coordinator = "coordinator", "reader.coordinator";
-        /// 事業責任者.
-        Manager = "manager", "reader.manager";
-        /// 待機の職員.
-        OnCall = "on_call", "reader.on_call";
-        /// Anybody.
-        Public = "public", "reader.public";
-    }
-}
-
-values! {
-    /// What a person with powers may ever do.
-    Role {
-        /// ピアサポーター.
-        PeerSupporter = "peer_supporter", "role.peer_supporter";
-        /// 進行役.
-        Moderator = "moderator", "role.moderator";
-        /// コーディネーター.
-        Coordinator = "coordinator", "role.coordinator";
-        /// 事業責任者.
-        Manager = "manager", "role.manager";
-    }
-}
-
-values! {
-    /// A stamp.
-    Stamp {
-        /// うなずき.
-        Nod = "nod", "stamp.nod";
-        /// 聞いています.
-        Listening = "listening", "stamp.listening";
-        /// ありがとう.
-        Thanks = "thanks", "stamp.thanks";
-        /// あたたかい.
-        Warm = "warm", "stamp.warm";
-        /// わたしも.
-        Same = "same", "stamp.same";
-    }
-}
-
-values! {
-    /// Whose device this is.
-    Device {
-        /// Only the person's own.
-        Mine = "mine", "enter.mine";
-        /// Shared with others.
-        Shared = "shared", "enter.shared";
-    }
-}
-
-values! {
-    /// How somebody is in a room.
-    Mode {
-        /// May write.
-        Talk = "talk", "room.field";
-        /// Reads only.
-        Listen = "listen", "seat.listen";
-        /// On duty.
-        Duty = "duty", "room.field";
-    }
-}
 
 values! {
     /// What the composer lets one do just now.
