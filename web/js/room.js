@@ -169,6 +169,7 @@ function begin(main) {
       sendAll();
     }
     if (frame.type === 'said' && frame.seq > before) arrived(before);
+    if (frame.type === 'refused' && frame.key === undefined && frame.code === 'room_full' && !state.entered) enter();
     if (frame.type === 'refused' && frame.key !== undefined) {
       const own = find(frame.key);
       if (own && own.status === 'wait') sendLater(own);

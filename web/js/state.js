@@ -12,6 +12,8 @@
 const AGAIN = ['busy', 'too_fast', 'not_entered'];
 /** Refusals that speak of the room or the person, not of the line: the line may be sent later. */
 const LATER = ['room_paused', 'room_closed', 'room_full', 'resting', 'listening', 'removed', 'not_allowed'];
+/** Refusals after which one is not in the room at all. */
+const OUT = ['room_closed', 'not_allowed', 'removed'];
 
 /**
  * A page that has not entered yet.
@@ -157,15 +159,16 @@ export function unsent(state) {
  */
 export function seat(state) {
   const room = state.room;
-  if (!room) return state.block === 'room_closed' ? 'closed' : 'write';
+  if (!state.entered && OUT.indexOf(state.block) >= 0) return 'closed';
+  if (!room) return 'write';
   if (room.state === 'paused') return 'paused';
   if (room.state === 'afterglow') return 'afterglow';
   if (room.state === 'closed' || room.state === 'cancelled' || room.state === 'planned') return 'closed';
   if (state.mode === 'duty') return 'write';
+  if (state.block === 'room_full') return 'full';
   if (state.mode === 'listen') return 'listen';
   if (room.guard >= 4) return 'rest';
   if (room.guard === 3) return 'reading';
-  if (state.block === 'room_full') return 'full';
   if (state.block === 'resting') return 'resting';
   return 'write';
 }
@@ -197,7 +200,9 @@ function entered(state, frame) {
     if (frame.gap.to > next.last_seq) next = withChange(next, { last_seq: frame.gap.to });
   }
   next = withChange(next, {
-    epoch: frame.epoch, me: frame.you.id, name: frame.you.name, entered: true, block: '', notice: '',
+    epoch: frame.epoch, me: frame.you.id, name: frame.you.name, entered: true, notice: '',
+    // Without a free seat one entered for reading; that stays so until the page is loaded anew.
+    block: state.block === 'room_full' && state.mode === 'listen' ? 'room_full' : '',
     afresh: replaced && state.order.length > 0,
     room: {
       title: frame.title, kind: frame.kind, audience: frame.audience, state: frame.state, guard: frame.guard,
@@ -244,7 +249,10 @@ function refused(state, frame) {
     }
     return change(next, key, { status: LATER.indexOf(frame.code) >= 0 ? 'unsent' : 'refused', text: frame.text });
   }
-  if (!state.entered) return withChange(state, { block: frame.code, notice: frame.text });
+  if (!state.entered && key === undefined) {
+    const mode = frame.code === 'room_full' && state.mode === 'talk' ? 'listen' : state.mode;
+    return withChange(state, { block: frame.code, notice: frame.text, mode: mode });
+  }
   return withChange(state, { notice: frame.text });
 }
 

@@ -126,6 +126,14 @@ test('what the composer lets one do follows the room and the mode', () => {
   assert.equal(at({}, { mode: 'listen' }), 'listen');
 });
 
+test('without a free seat one reads, and is told so', () => {
+  let state = apply(start(), { type: 'refused', room: 'r', code: 'room_full', text: 'いっぱいです' });
+  assert.equal(state.mode, 'listen');
+  state = apply(state, entered([said(1, 'a')]));
+  assert.equal(seat(state), 'full');
+  assert.equal(seat(apply(start(), { type: 'refused', room: 'r', code: 'not_allowed', text: 'x' })), 'closed');
+});
+
 test('hidden, shown and folded speak of a line in its place', () => {
   let state = all(start(), [entered([said(1, 'a'), said(2, 'b')])]);
   state = apply(unsay(state, 1), { type: 'hidden', room: 'r', seq: 1 });

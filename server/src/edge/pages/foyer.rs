@@ -42,7 +42,7 @@ pub struct Foyer {
 impl Foyer {
     fn door(&self, room: &Door) -> String {
         if self.page.signed_in {
-            format!("/r/{}", room.id)
+            format!("/r/{}#now", room.id)
         } else {
             format!("/in?room={}", room.id)
         }
