@@ -46,7 +46,8 @@ impl Demo {
     }
 
     /// With a login of each form.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 demo: true,
@@ -103,7 +104,8 @@ impl Styleguide {
     }
 
     /// The page, for tests.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self::new(Page::default())
     }
 }

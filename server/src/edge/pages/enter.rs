@@ -41,7 +41,8 @@ impl Enter {
     }
 
     /// As somebody first meets it.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page::default(),
             room: Some("r1".into()),
@@ -71,7 +72,8 @@ pub struct Back {
 
 impl Back {
     /// As somebody sees it whose words did not fit.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page::default(),
             typed: "あめ もり".into(),

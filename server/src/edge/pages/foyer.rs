@@ -68,7 +68,8 @@ impl Foyer {
     }
 
     /// A foyer with a room of each side.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         let now: Timestamp = "2026-11-20T11:10:00Z".parse().expect("a time");
         let door = |id: &str, title: &str, audience| Door {
             id: id.into(),

@@ -24,7 +24,8 @@ pub struct Me {
 
 impl Me {
     /// With new words.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 signed_in: true,
@@ -64,7 +65,8 @@ pub struct Remove {
 
 impl Remove {
     /// As somebody sees it.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 signed_in: true,

@@ -276,7 +276,8 @@ impl Now {
     }
 
     /// A Friday evening.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self::new(
             Page::default(),
             "2026-11-20T11:10:00Z".parse().expect("a time"),

@@ -41,7 +41,8 @@ impl Problem {
     }
 
     /// The store is away, and a line was being sent.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page::default(),
             code: "busy".into(),

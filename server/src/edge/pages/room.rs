@@ -118,7 +118,8 @@ impl Room {
     }
 
     /// A room in the middle of an evening.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         let mut lines = super::sample::conversation();
         lines.insert(0, Entry::Gap);
         Self {
@@ -231,7 +232,8 @@ pub struct Words {
 
 impl Words {
     /// A page with eight lines.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         let ready = [
             "こんばんは",
             "今日は、読むだけ",
@@ -306,7 +308,8 @@ impl Waiting {
     }
 
     /// A room that opens in twenty minutes.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 signed_in: true,

@@ -30,7 +30,8 @@ impl Sample {
     }
 
     /// The sample room, for tests.
-    pub fn invented() -> Self {
+    #[cfg(test)]
+    pub(crate) fn invented() -> Self {
         Self::new(Page::default())
     }
 

@@ -2,9 +2,7 @@
 
 use askama::Template;
 
-use super::{
-    Audience, Duty, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words, kind_key,
-};
+use super::{Audience, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words, kind_key};
 
 /// `/s`. POST fields: `id`, `password`, `totp`.
 #[derive(Clone, Template)]
@@ -20,7 +18,8 @@ pub struct Login {
 
 impl Login {
     /// As somebody sees it whose login did not fit.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 staff: true,
@@ -71,7 +70,8 @@ impl Today {
     }
 
     /// A supporter with two rooms.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         let room = |id: &str, title: &str, needs_duty, on_duty| DutyRoom {
             id: id.into(),
             title: title.into(),
@@ -97,7 +97,7 @@ impl Today {
                     false,
                     vec![OnDuty {
                         name: "もり".into(),
-                        duty: Duty::Staff,
+                        duty: super::Duty::Staff,
                     }],
                 ),
             ],
@@ -127,7 +127,8 @@ pub struct First {
 
 impl First {
     /// The first visit.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 staff: true,

@@ -32,7 +32,8 @@ impl About {
     }
 
     /// The page, for tests.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self::new(Page::default())
     }
 }
@@ -51,7 +52,8 @@ impl Rules {
     }
 
     /// The page, for tests.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page::default(),
         }
@@ -114,7 +116,8 @@ impl Kept {
     }
 
     /// With the defaults of the design.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         let row = |kind, n| KeptRow { kind, n };
         Self {
             page: Page::default(),
@@ -142,7 +145,8 @@ pub struct LookPage {
 
 impl LookPage {
     /// The page, for tests.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page::default(),
             saved: true,
@@ -157,7 +161,8 @@ pub struct Hidden {}
 
 impl Hidden {
     /// The page, for tests.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {}
     }
 }
@@ -172,7 +177,8 @@ pub struct Erase {
 
 impl Erase {
     /// The page, for tests.
-    pub fn sample() -> Self {
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
         Self {
             page: Page {
                 signed_in: true,
