@@ -143,7 +143,10 @@ pub fn shipped(folder: &str) -> Vec<Source> {
 
 /// Files that are there for tests alone.
 pub fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.ends_with("/testing.rs") || path.contains("/tests/")
+    path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs")
+        || path.ends_with("/testing.rs")
+        || path.contains("/tests/")
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
