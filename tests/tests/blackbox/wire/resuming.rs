@@ -3,8 +3,14 @@
 use engawa_tests::{Db, House, Person, on_both};
 use serde_json::{Value, json};
 
-/// Says `n` lines as fast as they are taken.
-async fn say_many(person: &Person, room: &str, n: usize, word: &str) -> anyhow::Result<u64> {
+/// Says `n` lines as fast as they are taken, each with so many characters of rain.
+async fn say_many(
+    person: &Person,
+    room: &str,
+    n: usize,
+    word: &str,
+    rain: usize,
+) -> anyhow::Result<u64> {
     let mut socket = person.enter(room).await?;
     let mut last = 0;
     let mut n_acked = 0;
@@ -12,7 +18,11 @@ async fn say_many(person: &Person, room: &str, n: usize, word: &str) -> anyhow::
         let to = (from + 25).min(n);
         for line in from..to {
             socket
-                .say(room, &format!("{word}{line}"), &format!("{word} {line}"))
+                .say(
+                    room,
+                    &format!("{word}{line}"),
+                    &format!("{word} {line}{}", "雨".repeat(rain)),
+                )
                 .await?;
         }
         while n_acked < to {
@@ -49,7 +59,7 @@ on_both!(
 async fn p4_without_after_the_newest_fifty_come(db: Db) -> anyhow::Result<()> {
     let house = House::new(db).await?;
     let node = house.start().await?;
-    let last = say_many(&node.tojisha("たくさん").await?, node.room(), 70, "a").await?;
+    let last = say_many(&node.tojisha("たくさん").await?, node.room(), 70, "a", 0).await?;
     let person = node.tojisha("あとから").await?;
     let expected: Vec<u64> = (last - 49..=last).collect();
     let mut socket = person.connect().await?;
@@ -76,7 +86,7 @@ async fn p4_without_after_the_newest_fifty_come(db: Db) -> anyhow::Result<()> {
 async fn p4_with_after_all_that_was_missed_comes_and_nothing_else(db: Db) -> anyhow::Result<()> {
     let house = House::new(db).await?;
     let node = house.start().await?;
-    let last = say_many(&node.tojisha("ことば").await?, node.room(), 120, "b").await?;
+    let last = say_many(&node.tojisha("ことば").await?, node.room(), 120, "b", 0).await?;
     let person = node.tojisha("もどる").await?;
     let mut socket = person.connect().await?;
     let entered = socket.enter(node.room()).await?;
@@ -106,10 +116,10 @@ async fn p4_more_than_two_hundred_missed_lines_follow_in_order_before_anything_n
     let house = House::new(db).await?;
     let node = house.start().await?;
     let writer = node.tojisha("ながいよる").await?;
-    let last = say_many(&writer, node.room(), 450, "c").await?;
+    let last = say_many(&writer, node.room(), 450, "c", 480).await?;
     let mut socket = node.tojisha("ひさしぶり").await?.connect().await?;
     let after = last - 440;
-    // Somebody goes on talking meanwhile.
+    // The lines are long, 650 KB in all; and somebody goes on talking meanwhile.
     let mut talking = writer.enter(node.room()).await?;
     let room = node.room().to_owned();
     let talk = tokio::spawn(async move {
