@@ -170,6 +170,8 @@ impl Node {
             node: ground.node.clone(),
             settings: ground.settings.rooms.clone(),
             texts: Arc::new(room_texts()),
+            outbox_frames_max: ground.settings.limits.outbox_frames_max,
+            outbox_bytes_max: ground.settings.limits.outbox_bytes_max,
         })
         .await
         .context("the rooms cannot be started")?;

@@ -313,15 +313,6 @@ export type RefusalCode = "bad_frame" | "too_long" | "too_fast" | "not_entered" 
 /** Why somebody tells those on duty of a line. */
 export type ReportReason = "contact" | "hurt" | "worry" | "trade" | "other";
 
-/** A role with what it is bound to. */
-export type Role = {
-  /** Which role. */
-  role: RoleKind,
-  /** The side a supporter or moderator serves. */
-  audience?: Standing,
-  /** Whether a coordinator is a 専門職 (ordinance 第5条). */
-  specialist?: boolean };
-
 /** What a person with powers may ever do. */
 export type RoleKind = "peer_supporter" | "moderator" | "coordinator" | "manager";
 
@@ -601,4 +592,4 @@ export type YouOut = {
   /** The side; absent for accounts with powers. */
   standing?: Standing,
   /** Roles; empty for a handle. */
-  roles: Array<Role> };
+  roles: Array<RoleKind> };

@@ -75,6 +75,8 @@ async fn house() -> House {
         node,
         settings: settings.rooms.clone(),
         texts: Arc::new(RoomTexts::default()),
+        outbox_frames_max: 512,
+        outbox_bytes_max: 262_144,
     });
     let edge = Edge::new(EdgeParts {
         settings,

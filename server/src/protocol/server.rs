@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::values::{
     About, Audience, CardKind, Duty, Form, GatheringKind, HoldEnd, HoldReason, MeasureKind,
-    ReaderRole, RefusalCode, ReportReason, Role, RoomState, StampKind, Standing, Time, Urgency,
+    ReaderRole, RefusalCode, ReportReason, RoleKind, RoomState, StampKind, Standing, Time, Urgency,
     Why,
 };
 
@@ -22,7 +22,7 @@ pub struct YouOut {
     #[ts(optional)]
     pub standing: Option<Standing>,
     /// Roles; empty for a handle.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleKind>,
 }
 
 /// What a client has to keep to.

@@ -110,11 +110,13 @@ pub(super) async fn run(
         acted,
     };
     connection.welcome();
-    connection.read(&mut stream, &mut writing).await;
+    let written = connection.read(&mut stream, &mut writing).await;
     connection.end().await;
     // The writer says the close; the other end may still have something to say, which nobody reads.
     let _ = tokio::time::timeout(CLOSE_ECHO_WITHIN, async {
-        let _ = writing.await;
+        if !written {
+            let _ = writing.await;
+        }
         while let Some(Ok(_)) = stream.next().await {}
     })
     .await;
@@ -128,7 +130,7 @@ impl Connection<'_> {
         let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (standing, roles) = match &self.session.actor {
             Actor::Handle { standing, .. } => (Some(*standing), Vec::new()),
-            Actor::Staff { roles, .. } => (None, roles.clone()),
+            Actor::Staff { roles, .. } => (None, roles.iter().map(|role| role.role).collect()),
         };
         let id = match &self.session.actor {
             Actor::Handle { id, .. } => id.as_str().to_owned(),
@@ -153,7 +155,12 @@ impl Connection<'_> {
         });
     }
 
-    async fn read(&mut self, stream: &mut Reading, writing: &mut tokio::task::JoinHandle<()>) {
+    /// Reads until the socket ends. True where the writer ended first.
+    async fn read(
+        &mut self,
+        stream: &mut Reading,
+        writing: &mut tokio::task::JoinHandle<()>,
+    ) -> bool {
         let rooms = &self.edge.settings.rooms;
         let ping_every = wait_ms(rooms.ping_ms);
         let pong_grace = wait_ms(rooms.pong_grace_ms);
@@ -162,7 +169,7 @@ impl Connection<'_> {
         loop {
             let message = tokio::select! {
                 message = stream.next() => message,
-                _ = &mut *writing => return,
+                _ = &mut *writing => return true,
                 () = self.edge.drain.begun(), if !self.outbox.is_closing() => {
                     self.drain();
                     continue;
@@ -176,7 +183,7 @@ impl Connection<'_> {
                 }
                 () = tokio::time::sleep_until(pong_due.unwrap_or(next_ping)), if pong_due.is_some() => {
                     self.close(CLOSE_AWAY);
-                    return;
+                    return false;
                 }
             };
             match message {
@@ -185,10 +192,19 @@ impl Connection<'_> {
                     pong_due = None;
                     self.renew_duty().await;
                 }
-                Some(Ok(Message::Binary(_))) => return self.close(CLOSE_UNSUPPORTED),
+                Some(Ok(Message::Binary(_))) => {
+                    self.close(CLOSE_UNSUPPORTED);
+                    return false;
+                }
                 Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return self.close(CLOSE_AWAY),
-                Some(Err(error)) => return self.close(close_code(&error)),
+                Some(Ok(Message::Close(_))) | None => {
+                    self.close(CLOSE_AWAY);
+                    return false;
+                }
+                Some(Err(error)) => {
+                    self.close(close_code(&error));
+                    return false;
+                }
             }
         }
     }
@@ -274,7 +290,7 @@ impl Connection<'_> {
 
     /// Tells a room; a full one answers `busy` here.
     pub(super) fn post(&self, link: &RoomLink, input: Input, key: Option<&str>) {
-        if link.post(input, self.conn, &self.outbox).is_err() {
+        if link.post_with(input, self.asker(), &self.outbox).is_err() {
             self.refuse(key, Some(link.gathering().id.as_str()), Self::busy());
         }
     }

@@ -32,6 +32,7 @@ use self::life::Grace;
 use self::outbox::Outbox;
 use self::room::Facts;
 use self::task::{Envelope, Parts};
+use self::ticket::Ticket;
 use crate::features::audit::Audit;
 use crate::features::gatherings::{self, Gathering};
 use crate::features::tally::Tally;
@@ -68,6 +69,10 @@ pub struct Deps {
     pub settings: RoomSettings,
     /// Words.
     pub texts: Arc<RoomTexts>,
+    /// What a connection's outbox holds, so that nobody is told more at once.
+    pub outbox_frames_max: usize,
+    /// See `outbox_frames_max`.
+    pub outbox_bytes_max: usize,
     /// Rooms this node has forgotten; their tasks end. Plain data, never held over a wait.
     forgotten: Mutex<HashSet<RoomId>>,
 }
@@ -94,6 +99,10 @@ pub struct DepsParts {
     pub settings: RoomSettings,
     /// Words.
     pub texts: Arc<RoomTexts>,
+    /// What a connection's outbox holds, in frames.
+    pub outbox_frames_max: usize,
+    /// In bytes.
+    pub outbox_bytes_max: usize,
 }
 
 impl Deps {
@@ -152,12 +161,30 @@ impl RoomLink {
     /// # Errors
     /// [`RoomBusy`] where too much waits; nothing was done then.
     pub fn post(&self, input: Input, conn: ConnId, outbox: &Outbox) -> Result<(), RoomBusy> {
-        self.inbox
-            .try_send(Envelope {
-                input,
-                from: (conn, outbox.clone()),
-            })
-            .map_err(|_| RoomBusy)
+        self.hand(input, conn, outbox, None)
+    }
+
+    /// As [`RoomLink::post`]; the ticket is let go of once the room has said what it has to say at once.
+    ///
+    /// # Errors
+    /// [`RoomBusy`] where too much waits; nothing was done then.
+    pub fn post_with(&self, input: Input, asker: Asker, outbox: &Outbox) -> Result<(), RoomBusy> {
+        self.hand(input, asker.conn, outbox, Some(asker.ticket))
+    }
+
+    fn hand(
+        &self,
+        input: Input,
+        conn: ConnId,
+        outbox: &Outbox,
+        ticket: Option<Ticket>,
+    ) -> Result<(), RoomBusy> {
+        let envelope = Envelope {
+            input,
+            from: (conn, outbox.clone()),
+            ticket,
+        };
+        self.inbox.try_send(envelope).map_err(|_| RoomBusy)
     }
 
     /// Tells the room that a connection is no more. This always arrives.
@@ -232,6 +259,8 @@ impl Rooms {
             epoch,
             settings: parts.settings,
             texts: parts.texts,
+            outbox_frames_max: parts.outbox_frames_max,
+            outbox_bytes_max: parts.outbox_bytes_max,
             forgotten: Mutex::default(),
         });
         let rooms = Self(Arc::new(Inner {
@@ -299,6 +328,8 @@ impl Rooms {
             grace: deps.grace(),
             about_every_ms: deps.settings.about_every_ms,
             ring_lines,
+            page_frames: deps.outbox_frames_max / 2,
+            page_bytes: deps.outbox_bytes_max / 2,
         };
         let (sender, inbox) = mpsc::channel(INBOX);
         let (outcomes, outcomes_in) = mpsc::unbounded_channel();

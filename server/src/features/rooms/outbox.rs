@@ -82,6 +82,8 @@ pub struct Outbox(Arc<Inner>);
 pub const CLOSE_SLOW: u16 = 4003;
 /// When a reader that was too slow should come again, in milliseconds: at once, but not in lockstep with a retry loop.
 const SLOW_RECONNECT_MS: u64 = 500;
+/// How many outboxes the answers to `enter` may fill.
+const ENTERED_OUTBOXES: usize = 8;
 /// Bytes taken at once at most, so that a batch is one write of a bearable size.
 const BATCH_BYTES: usize = 64 * 1024;
 
@@ -99,6 +101,16 @@ impl Outbox {
 
     /// Puts a frame at the end. False when it did not fit, or the connection is closing: the frame is dropped then.
     pub fn push(&self, frame: Frame) -> bool {
+        self.push_up_to(frame, self.0.bytes_max)
+    }
+
+    /// As [`Outbox::push`], for `entered`: it may be larger than all other frames together, and somebody who comes back
+    /// enters several rooms at once.
+    pub fn push_entered(&self, frame: Frame) -> bool {
+        self.push_up_to(frame, self.0.bytes_max.saturating_mul(ENTERED_OUTBOXES))
+    }
+
+    fn push_up_to(&self, frame: Frame, bytes_max: usize) -> bool {
         let fits = {
             let mut queue = self.lock();
             if queue.closing.is_some() {
@@ -106,8 +118,8 @@ impl Outbox {
             }
             let n_bytes = queue.n_bytes + frame.n_bytes();
             // One frame always fits an empty outbox, or a large `entered` could never be told.
-            let fits = queue.n_frames == 0
-                || (queue.n_frames < self.0.frames_max && n_bytes <= self.0.bytes_max);
+            let fits =
+                queue.n_frames == 0 || (queue.n_frames < self.0.frames_max && n_bytes <= bytes_max);
             if fits {
                 queue.n_frames += 1;
                 queue.n_bytes = n_bytes;

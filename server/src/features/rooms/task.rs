@@ -13,6 +13,7 @@ use super::commit::{Committer, Job};
 use super::line::{Line, Shows};
 use super::outbox::Outbox;
 use super::room::{Asker, Changed, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
+use super::ticket::Ticket;
 use super::{Deps, Outcomes, duty, queries, vault};
 use crate::features::audit::Entry;
 use crate::features::gatherings::{self, Gathering};
@@ -26,6 +27,8 @@ use crate::protocol::{Frame, LineOut, RefusalCode, ServerFrame, StampKind};
 pub(super) struct Envelope {
     pub(super) input: Input,
     pub(super) from: (ConnId, Outbox),
+    /// Let go of once the effects are performed.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// What the task is made of.
@@ -82,11 +85,13 @@ pub(super) async fn run(parts: Parts) {
     let mut watch = tokio::time::interval(watch_every);
     watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let mut ticket = None;
         let input = tokio::select! {
             biased;
             Some(input) = outcomes_in.recv() => input,
             envelope = inbox.recv() => {
-                let Some(Envelope { input, from: (conn, outbox) }) = envelope else { break };
+                let Some(Envelope { input, from: (conn, outbox), ticket: held }) = envelope else { break };
+                ticket = held;
                 task.attached.entry(conn).or_insert(Attached { outbox, live: false });
                 input
             }
@@ -103,6 +108,7 @@ pub(super) async fn run(parts: Parts) {
         for effect in effects {
             task.perform(effect);
         }
+        drop(ticket);
         if let Some(conn) = gone {
             task.attached.remove(&conn);
         }
@@ -118,6 +124,11 @@ impl Task {
             Effect::Send { conn, frame } => {
                 if let Some(attached) = self.attached.get(&conn) {
                     attached.outbox.push(frame);
+                }
+            }
+            Effect::SendEntered { conn, frame } => {
+                if let Some(attached) = self.attached.get(&conn) {
+                    attached.outbox.push_entered(frame);
                 }
             }
             Effect::All(frame) => self.all(&frame),
@@ -290,7 +301,7 @@ impl Task {
         );
         tokio::spawn(async move {
             let outcome = match change_line(&deps, &id, which, author, to, entry).await {
-                Ok(Some((changed, n_changes))) => {
+                Ok(Some(changed)) => {
                     deps.bus.publish(Hint {
                         room: id.clone(),
                         news: News::Changed,
@@ -304,7 +315,7 @@ impl Task {
                     };
                     outcomes.tell(Input::Changed {
                         changes: vec![changed],
-                        n_changes,
+                        complete_to: None,
                         lines,
                     });
                     Ok(())
@@ -337,14 +348,14 @@ impl Task {
             let input = match read_changes(&deps, &id, after).await {
                 Ok((changes, n_changes, lines)) => Input::Changed {
                     changes,
-                    n_changes,
+                    complete_to: Some(n_changes),
                     lines,
                 },
                 Err(error) => {
                     tracing::error!(%error, "changes could not be read");
                     Input::Changed {
                         changes: Vec::new(),
-                        n_changes: after,
+                        complete_to: Some(after),
                         lines: Vec::new(),
                     }
                 }
@@ -446,7 +457,7 @@ async fn read_changes(
         if shows == Shows::Yes {
             shown.extend(read_lines(deps, id, seq, seq).await?);
         }
-        changes.push(Changed { seq, shows });
+        changes.push(Changed { seq, shows, n });
         n_changes = n_changes.max(n);
     }
     Ok((changes, n_changes, shown))
@@ -472,7 +483,7 @@ async fn change_line(
     author: Option<ParticipantId>,
     to: Shows,
     entry: Option<Entry>,
-) -> Result<Option<(Changed, i64)>, ChangeError> {
+) -> Result<Option<Changed>, ChangeError> {
     let deps_in = Arc::clone(deps);
     let asked = Arc::new((id.clone(), which, author, entry));
     let outcome = deps
@@ -525,7 +536,11 @@ async fn change_line(
                         )
                         .await?;
                 }
-                Ok(Some(Some((Changed { seq, shows: to }, n_changes))))
+                Ok(Some(Some(Changed {
+                    seq,
+                    shows: to,
+                    n: n_changes,
+                })))
             })
         })
         .await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Asker, Changed, ConnId, Effect, Refusal, Room, Which};
+use super::{Asker, Changed, ConnId, Effect, Phase, Refusal, Room, Which};
 use crate::features::audit::Entry;
 use crate::features::rooms::line::{Line, Shows};
 use crate::features::tally::Rung;
@@ -109,31 +109,51 @@ impl Room {
     pub(super) fn changed(
         &mut self,
         changes: &[Changed],
-        n_changes: i64,
-        lines: Vec<Arc<Line>>,
+        complete_to: Option<i64>,
+        lines: &[Arc<Line>],
         out: &mut Vec<Effect>,
     ) {
-        self.loading_changes = false;
-        self.seen.n_changes = self.seen.n_changes.max(n_changes);
         for change in changes {
-            let with_words = lines.iter().find(|line| line.seq == change.seq);
-            let Some(idx) = self.in_ring(change.seq) else {
-                if change.seq > self.head {
-                    // Not told yet: it will be told as it is then.
-                    if let Some(line) = self.ahead.get_mut(&change.seq) {
-                        *line = changed_line(line, change.shows, with_words);
-                    }
-                } else {
-                    self.tell_change(change, with_words, out);
-                }
-                continue;
-            };
-            if self.ring[idx].shows == change.shows {
+            if self
+                .changed
+                .get(&change.seq)
+                .is_some_and(|known| known.n >= change.n)
+            {
                 continue;
             }
-            let line = changed_line(&self.ring[idx], change.shows, with_words);
-            self.ring[idx] = Arc::clone(&line);
-            self.tell_change(change, Some(&line), out);
+            self.changed.insert(change.seq, *change);
+            // One that follows what is known leaves nothing out; any other waits for the look that reads them all.
+            if change.n == self.seen.n_changes + 1 {
+                self.seen.n_changes = change.n;
+            }
+            if change.seq > self.head {
+                // Not told yet: it will be told as it is then.
+                continue;
+            }
+            let with_words = lines.iter().find(|line| line.seq == change.seq);
+            let Some(idx) = self.in_ring(change.seq) else {
+                self.tell_change(change, with_words, out);
+                continue;
+            };
+            if self.ring[idx].shows != change.shows {
+                let line = changed_line(&self.ring[idx], change.shows, with_words);
+                self.ring[idx] = Arc::clone(&line);
+                self.tell_change(change, Some(&line), out);
+            }
+        }
+        if let Some(n_changes) = complete_to {
+            self.loading_changes = false;
+            self.seen.n_changes = self.seen.n_changes.max(n_changes);
+        }
+    }
+
+    /// A line that was read or heard of, with the newest change of it that is known.
+    pub(super) fn as_changed(&self, line: Arc<Line>) -> Arc<Line> {
+        match self.changed.get(&line.seq) {
+            Some(change) if change.shows != line.shows && line.shows != Shows::Gone => {
+                changed_line(&line, change.shows, Some(&line))
+            }
+            Some(_) | None => line,
         }
     }
 
@@ -150,7 +170,17 @@ impl Room {
                 seq: change.seq.get(),
             },
         };
-        out.push(Effect::All(Frame::of(&frame)));
+        let frame = Frame::of(&frame);
+        // Somebody who is still catching up was told of this line, but does not get yet what goes to all.
+        for (conn, member) in &self.members {
+            if matches!(member.phase, Phase::CatchingUp { next, .. } if change.seq < next) {
+                out.push(Effect::Send {
+                    conn: *conn,
+                    frame: frame.clone(),
+                });
+            }
+        }
+        out.push(Effect::All(frame));
     }
 
     #[expect(

@@ -8,8 +8,8 @@ use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::Seq;
 use crate::protocol::{
-    Admitted, EnterMode, Entered, Frame, Gap, RefusalCode, RoomState, ServerFrame, Time, Why,
-    YouInRoom,
+    Admitted, EnterMode, Entered, Frame, Gap, RefusalCode, RoomOut, RoomState, ServerFrame, Time,
+    Why, YouInRoom,
 };
 
 impl Room {
@@ -93,6 +93,10 @@ impl Room {
         now: Millis,
         out: &mut Vec<Effect>,
     ) {
+        let lines: Vec<Arc<Line>> = lines
+            .into_iter()
+            .map(|line| self.as_changed(line))
+            .collect();
         match self.members.get(&conn).map(|member| &member.phase) {
             Some(Phase::Entering { from: wanted, .. }) if *wanted == from => {
                 self.entered(conn, from, lines, now, out)
@@ -154,7 +158,10 @@ impl Room {
             gap,
             waiting_lines: Vec::new(),
         };
-        self.send(conn, &ServerFrame::Entered(Box::new(entered)), out);
+        out.push(Effect::SendEntered {
+            conn,
+            frame: Frame::of(&ServerFrame::Entered(Box::new(entered))),
+        });
         self.follow(conn, next, out);
     }
 
@@ -164,13 +171,25 @@ impl Room {
         let Some(member) = self.members.get_mut(&conn) else {
             return;
         };
-        let ticket = match std::mem::replace(&mut member.phase, Phase::Live) {
-            Phase::Entering { ticket, .. } | Phase::CatchingUp { ticket, .. } => ticket,
+        let (ticket, caught_up) = match std::mem::replace(&mut member.phase, Phase::Live) {
+            Phase::Entering { ticket, .. } => (ticket, false),
+            Phase::CatchingUp { ticket, .. } => (ticket, true),
             Phase::Live => return,
         };
         if up_to_date {
             out.push(Effect::Live(conn));
             self.answered.push(ticket);
+            if let (true, Some(head)) = (caught_up, self.told.clone()) {
+                // What changed in the room meanwhile went to all, and not to this one.
+                self.send(
+                    conn,
+                    &ServerFrame::Room(RoomOut {
+                        room: self.room_text(),
+                        head,
+                    }),
+                    out,
+                );
+            }
         } else {
             member.phase = Phase::CatchingUp { next, ticket };
             out.push(Effect::Mark(conn));
@@ -195,14 +214,19 @@ impl Room {
         }
     }
 
+    /// Tells as many lines as half an outbox holds; the rest follows when these have left.
     fn page(&mut self, conn: ConnId, from: Seq, lines: &[Arc<Line>], out: &mut Vec<Effect>) {
-        for line in lines {
-            out.push(Effect::Send {
-                conn,
-                frame: Frame::of(&line.frame(&self.facts.room)),
-            });
+        let mut next = from;
+        let mut n_bytes = 0;
+        for line in lines.iter().take(self.facts.page_frames.max(1)) {
+            let frame = Frame::of(&line.frame(&self.facts.room));
+            n_bytes += frame.n_bytes();
+            if next > from && n_bytes > self.facts.page_bytes {
+                break;
+            }
+            next = line.seq.next();
+            out.push(Effect::Send { conn, frame });
         }
-        let next = lines.last().map_or(from, |line| line.seq.next());
         self.follow(conn, next, out);
     }
 

@@ -66,6 +66,10 @@ pub struct Facts {
     pub about_every_ms: i64,
     /// Lines kept in memory.
     pub ring_lines: usize,
+    /// Frames and bytes of a page to somebody who catches up: half of what an outbox holds.
+    pub page_frames: usize,
+    /// See `page_frames`.
+    pub page_bytes: usize,
 }
 
 /// What the store says of the room, read again every few seconds.
@@ -138,6 +142,8 @@ pub struct Changed {
     pub seq: Seq,
     /// To what.
     pub shows: Shows,
+    /// The store's count of changes at this one: of two changes of a line, the higher stands.
+    pub n: i64,
 }
 
 /// What happens to a room.
@@ -259,8 +265,8 @@ pub enum Input {
     Changed {
         /// What.
         changes: Vec<Changed>,
-        /// The store's count of changes now.
-        n_changes: i64,
+        /// The store's count of changes up to which nothing is missing here, if all were read.
+        complete_to: Option<i64>,
         /// Lines that are shown again, whose words this node may not have.
         lines: Vec<Arc<Line>>,
     },
@@ -289,6 +295,13 @@ pub enum Input {
 pub enum Effect {
     /// To one connection.
     Send {
+        /// Which.
+        conn: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// `entered`, to one connection: it can be larger than all other frames together.
+    SendEntered {
         /// Which.
         conn: ConnId,
         /// What.
@@ -416,6 +429,8 @@ pub struct Room {
     /// The newest lines without a hole; the last one's number is `head`.
     ring: VecDeque<Arc<Line>>,
     head: Seq,
+    /// The newest change of each line that was changed: what is read or heard late may be from before it.
+    changed: HashMap<Seq, Changed>,
     /// Lines that came before the ones they follow.
     ahead: BTreeMap<Seq, Arc<Line>>,
     loading: bool,
@@ -443,6 +458,7 @@ impl Room {
             seen,
             ring: VecDeque::new(),
             head,
+            changed: HashMap::new(),
             ahead: BTreeMap::new(),
             loading: false,
             loading_changes: false,
@@ -528,9 +544,9 @@ impl Room {
             Input::Flushed { conn } => self.flushed(conn, &mut out),
             Input::Changed {
                 changes,
-                n_changes,
+                complete_to,
                 lines,
-            } => self.changed(&changes, n_changes, lines, &mut out),
+            } => self.changed(&changes, complete_to, &lines, &mut out),
             Input::ChangeDone {
                 asker,
                 key,
@@ -678,6 +694,7 @@ impl Room {
         }
         while let Some(line) = self.ahead.remove(&self.head.next()) {
             self.head = line.seq;
+            let line = self.as_changed(line);
             out.push(Effect::All(Frame::of(&line.frame(&self.facts.room))));
             self.remember(line);
         }
