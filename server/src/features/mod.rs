@@ -6,3 +6,6 @@ pub mod gatherings;
 pub mod identity;
 pub mod rooms;
 pub mod tally;
+
+#[cfg(test)]
+mod tests;

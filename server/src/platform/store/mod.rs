@@ -8,6 +8,8 @@ mod error;
 mod open;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
