@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::state::Edge;
+use crate::features::audit::Entry;
 use crate::features::gatherings;
 use crate::features::identity::Session;
 use crate::features::rooms::{PersonId, RoomLink};
 use crate::permit::{self, Action, Actor, Permit};
 use crate::platform::ids::RoomId;
+use crate::platform::limits::RateKey;
 use crate::platform::store::Stored;
 use crate::protocol::{Duty, EnterMode};
 
@@ -16,6 +18,47 @@ pub fn person(session: &Session) -> PersonId {
     match &session.actor {
         Actor::Handle { id, .. } => PersonId::Handle(id.clone()),
         Actor::Staff { id, .. } => PersonId::Staff(id.clone()),
+    }
+}
+
+/// The key of somebody's own quotas: one for all their sockets and forms.
+pub fn person_key(edge: &Edge, session: &Session) -> RateKey {
+    match &session.actor {
+        Actor::Handle { id, .. } => edge.rates.key(id.as_str().as_bytes()),
+        Actor::Staff { id, .. } => edge.rates.key(id.as_str().as_bytes()),
+    }
+}
+
+/// Settles the standing at the first act in a room. False where it was changed elsewhere meanwhile; `None` where the
+/// store could not be asked: the act itself needs it, too, and will say `busy`.
+pub async fn settle(edge: &Edge, session: &Session) -> Option<bool> {
+    if session.handle.is_none_or(|handle| handle.acted) {
+        return Some(true);
+    }
+    match edge.identity.settle_standing(session).await {
+        Ok(settled) => Some(settled),
+        Err(error) => {
+            tracing::warn!(%error, "a standing could not be settled");
+            None
+        }
+    }
+}
+
+/// What the audit log says of an act on duty.
+pub fn on_record(session: &Session, duty: Duty, act: &'static str, object: String) -> Entry {
+    let (actor, roles) = match &session.actor {
+        Actor::Staff { id, roles } => {
+            let roles: Vec<&str> = roles.iter().map(|role| role.role.as_str()).collect();
+            (id.as_str().to_owned(), roles.join(","))
+        }
+        Actor::Handle { .. } => (String::from("handle"), String::new()),
+    };
+    Entry {
+        actor,
+        roles: format!("{roles}/{}", duty.as_str()),
+        act,
+        object,
+        reason: String::new(),
     }
 }
 

@@ -18,6 +18,7 @@ use super::session::Signed;
 use super::state::{Edge, EdgeState};
 use super::visitor::Body;
 use crate::features::identity::Session;
+use crate::features::rooms::RoomLink;
 use crate::features::{drafts, gatherings, rooms};
 use crate::permit::{Action, Actor};
 use crate::platform::clock::Millis;
@@ -128,7 +129,7 @@ pub(super) struct DraftPlace {
 }
 
 /// The place of a draft, for whoever may be in the room; one answer for "not yours", "not there" and "gone".
-pub(super) async fn draft_place(
+async fn draft_place(
     edge: &Arc<Edge>,
     session: &Session,
     room: &str,
@@ -142,19 +143,22 @@ pub(super) async fn draft_place(
     let (link, _permit) = reach(edge, session, &room, None, action)
         .await?
         .ok_or_else(none)?;
-    let key = link.key().await.map_err(|error| {
-        tracing::error!(%error, "the key store failed");
-        Problem::new(Code::Busy)
-    })?;
-    let owner = link
-        .participant(&person(session))
-        .await
-        .map_err(|_| Problem::new(Code::Busy))?;
-    let (key, owner) = key.zip(owner).ok_or_else(none)?;
-    Ok(DraftPlace { key, owner, room })
+    DraftPlace::of(&link, session).await?.ok_or_else(none)
 }
 
 impl DraftPlace {
+    /// In a room that somebody has reached; `None` once its key is gone.
+    pub(super) async fn of(link: &RoomLink, session: &Session) -> Result<Option<Self>, Problem> {
+        let busy = |error| {
+            tracing::error!(%error, "the key store failed");
+            Problem::new(Code::Busy)
+        };
+        let key = link.key().await.map_err(busy)?;
+        let owner = link.participant(&person(session)).await.map_err(busy)?;
+        let room = link.gathering().id.clone();
+        Ok(key.zip(owner).map(|(key, owner)| Self { key, owner, room }))
+    }
+
     /// The draft, if there is one.
     pub(super) async fn get(&self, edge: &Edge) -> Result<Option<String>, Problem> {
         let db = &edge.rooms.deps().db;

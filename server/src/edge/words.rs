@@ -3,9 +3,10 @@
 use tokio::time::Instant;
 
 use super::state::Edge;
-use crate::features::rooms::{Body, NoBody, Proposed};
+use crate::features::rooms::{Body, NoBody, Proposed, Refusal};
+use crate::platform::limits::{Bucket, RateKey};
 use crate::platform::settings::Decide;
-use crate::protocol::Form;
+use crate::protocol::{Form, RefusalCode};
 
 /// What was sent.
 pub struct Asked<'a> {
@@ -21,12 +22,36 @@ pub struct Asked<'a> {
     pub form: Option<Form>,
 }
 
-/// Why it is no line.
+/// Neither words nor a ready line, or both, or a form that people cannot choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoWords {
-    /// Neither words nor a ready line, or both, or a form that people cannot choose.
+pub struct Malformed;
+
+/// Reads and assesses what somebody wants to say, and counts it for them. What is too long or too fast goes to the room
+/// all the same: it looks the key up before it refuses.
+///
+/// # Errors
+/// [`Malformed`]: no room needs to hear of it.
+pub fn line(
+    edge: &Edge,
+    asked: &Asked<'_>,
+    whose: RateKey,
+) -> Result<Result<Proposed, Refusal>, Malformed> {
+    let proposed = match read(edge, asked) {
+        Ok(proposed) => proposed,
+        Err(NoWords::Malformed) => return Err(Malformed),
+        Err(NoWords::TooLong) => return Ok(Err(RefusalCode::TooLong.into())),
+    };
+    Ok(match edge.rates.check(Bucket::Say, whose) {
+        Ok(()) => Ok(proposed),
+        Err(wait) => Err(Refusal {
+            code: RefusalCode::TooFast,
+            retry_after_ms: Some(wait.ms()),
+        }),
+    })
+}
+
+enum NoWords {
     Malformed,
-    /// Too many characters.
     TooLong,
 }
 
@@ -39,11 +64,7 @@ impl From<NoBody> for NoWords {
     }
 }
 
-/// Reads and assesses.
-///
-/// # Errors
-/// [`NoWords`].
-pub fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
+fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
     let texts = &edge.rooms.deps().texts;
     let (body, form) = match (asked.body, asked.ready) {
         (Some(body), None) => {

@@ -17,7 +17,6 @@ use super::writer;
 use crate::edge::pages::texts;
 use crate::edge::reach::{self, action_of, reach};
 use crate::edge::state::Edge;
-use crate::features::audit::Entry;
 use crate::features::identity::{Name, Session};
 use crate::features::rooms::outbox::{Closing, Outbox};
 use crate::features::rooms::ticket::Tickets;
@@ -92,10 +91,7 @@ pub(super) async fn run(
     let mut writing = tokio::spawn(writer::run(sink, outbox.clone()));
     let node = edge.rooms.deps().node.as_str();
     let acted = session.handle.is_none_or(|handle| handle.acted);
-    let person_key = match reach::person(&session) {
-        crate::features::rooms::PersonId::Handle(id) => edge.rates.key(id.as_str().as_bytes()),
-        crate::features::rooms::PersonId::Staff(id) => edge.rates.key(id.as_str().as_bytes()),
-    };
+    let person_key = reach::person_key(edge, &session);
     let mut connection = Connection {
         conn_name: format!("{node}:{}", conn.0),
         tickets: Tickets::new(outbox.clone()),
@@ -248,6 +244,8 @@ impl Connection<'_> {
     }
 
     async fn end(&mut self) {
+        // Closed before the rooms are told: an `enter` that is still in an inbox then comes in for nobody.
+        self.close(CLOSE_AWAY);
         for (_, entered) in self.entered.drain() {
             entered.link.gone(self.conn);
         }
@@ -449,17 +447,9 @@ impl Connection<'_> {
         if self.acted {
             return true;
         }
-        match self.edge.identity.settle_standing(&self.session).await {
-            Ok(settled) => {
-                self.acted = settled;
-                settled
-            }
-            Err(error) => {
-                // The act itself needs the store, too, and will say `busy`.
-                tracing::warn!(%error, "a standing could not be settled");
-                true
-            }
-        }
+        let settled = reach::settle(self.edge, &self.session).await;
+        self.acted = settled == Some(true);
+        settled.unwrap_or(true)
     }
 
     async fn enter(
@@ -545,28 +535,16 @@ impl Connection<'_> {
             name: name.to_owned(),
             duty,
             conn: self.conn_name.clone(),
-            entry: self.entry(duty, "rooms.take_duty", id.as_str().to_owned()),
+            entry: reach::on_record(
+                &self.session,
+                duty,
+                "rooms.take_duty",
+                id.as_str().to_owned(),
+            ),
         };
         duty::take(self.edge.rooms.deps(), taking).await?;
         link.look_again().await;
         Ok(())
-    }
-
-    fn entry(&self, duty: Duty, act: &'static str, object: String) -> Entry {
-        let (actor, roles) = match &self.session.actor {
-            Actor::Staff { id, roles } => {
-                let roles: Vec<&str> = roles.iter().map(|role| role.role.as_str()).collect();
-                (id.as_str().to_owned(), roles.join(","))
-            }
-            Actor::Handle { .. } => (String::from("handle"), String::new()),
-        };
-        Entry {
-            actor,
-            roles: format!("{roles}/{}", duty.as_str()),
-            act,
-            object,
-            reason: String::new(),
-        }
     }
 
     async fn unsay(&mut self, room: &str, seq: Option<i64>, key: Option<&str>, text: &str) {
@@ -669,7 +647,7 @@ impl Connection<'_> {
         let (Ok(_permit), Some(duty)) = (permit, who.duty) else {
             return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed);
         };
-        let entry = self.entry(duty, act, room.to_owned());
+        let entry = reach::on_record(&self.session, duty, act, room.to_owned());
         self.post(
             &link,
             Input::Measure {

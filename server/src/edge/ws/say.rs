@@ -5,7 +5,6 @@ use crate::edge::words;
 use crate::features::rooms::{Input, Proposed, Refusal, Who};
 use crate::permit::Action;
 use crate::platform::ids::ClientKey;
-use crate::platform::limits::Bucket;
 use crate::protocol::{EnterMode, Form, RefusalCode};
 
 /// What a `say` brings.
@@ -29,21 +28,10 @@ impl Connection<'_> {
             no_reply: words.no_reply == Some(true),
             form: words.form,
         };
-        let line = match words::read(self.edge, &asked) {
-            Ok(line) => Ok(line),
-            Err(words::NoWords::Malformed) => return self.bad_frame(text),
-            Err(words::NoWords::TooLong) => Err(RefusalCode::TooLong.into()),
-        };
-        let line = line.and_then(
-            |line| match self.edge.rates.check(Bucket::Say, self.say_key) {
-                Ok(()) => Ok(line),
-                Err(wait) => Err(Refusal {
-                    code: RefusalCode::TooFast,
-                    retry_after_ms: Some(wait.ms()),
-                }),
-            },
-        );
-        self.propose(room, key, line).await;
+        match words::line(self.edge, &asked, self.say_key) {
+            Ok(line) => self.propose(room, key, line).await,
+            Err(words::Malformed) => self.bad_frame(text),
+        }
     }
 
     /// A `say` that is over the rate of frames: its key is looked up all the same.

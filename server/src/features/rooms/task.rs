@@ -91,8 +91,15 @@ pub(super) async fn run(parts: Parts) {
             Some(input) = outcomes_in.recv() => input,
             envelope = inbox.recv() => {
                 let Some(Envelope { input, from: (conn, outbox), ticket: held }) = envelope else { break };
+                // News of a connection's end overtakes what it sent before: nobody comes in after they have gone.
+                if outbox.is_closing() {
+                    if matches!(input, Input::Enter { .. }) {
+                        continue;
+                    }
+                } else {
+                    task.attached.entry(conn).or_insert(Attached { outbox, live: false });
+                }
                 ticket = held;
-                task.attached.entry(conn).or_insert(Attached { outbox, live: false });
                 input
             }
             _ = watch.tick() => {
