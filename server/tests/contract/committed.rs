@@ -58,3 +58,31 @@ fn sorted(value: &Value) -> Value {
         plain => plain.clone(),
     }
 }
+
+/// Fails when a `$ref` of a description leads nowhere in it.
+pub fn assert_whole(document: &Value) {
+    let mut lost = Vec::new();
+    follow(document, document, &mut lost);
+    assert!(
+        lost.is_empty(),
+        "a description names what is not in it: {lost:?}"
+    );
+}
+
+fn follow(document: &Value, part: &Value, lost: &mut Vec<String>) {
+    match part {
+        Value::Array(items) => items.iter().for_each(|item| follow(document, item, lost)),
+        Value::Object(object) => {
+            if let Some(Value::String(reference)) = object.get("$ref") {
+                let pointer = reference.trim_start_matches('#');
+                if document.pointer(pointer).is_none() {
+                    lost.push(reference.clone());
+                }
+            }
+            object
+                .values()
+                .for_each(|value| follow(document, value, lost));
+        }
+        _ => {}
+    }
+}

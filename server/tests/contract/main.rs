@@ -4,6 +4,7 @@
 //! fails when a committed file differs from what the code gives; `ENGAWA_TEST_UPDATE=1 cargo test -p engawa --test
 //! contract` writes them anew, and the difference is then read and committed like any other.
 
+mod calls;
 mod committed;
 mod golden;
 mod schemas;

@@ -128,5 +128,6 @@ fn the_description_of_the_socket_is_that_of_the_code() {
         },
         "components": { "messages": messages, "schemas": all },
     });
+    committed::assert_whole(&document);
     committed::assert_same("docs/api/asyncapi.json", &committed::pretty(&document));
 }
