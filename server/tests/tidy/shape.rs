@@ -118,3 +118,38 @@ fn what_is_left_to_do_has_a_name_and_a_condition() {
         broken.join("\n")
     );
 }
+
+#[test]
+fn documents_name_what_is_there() {
+    let link = Regex::new(r"\]\(([^)#:\s]+)\)").expect("a pattern");
+    let path = Regex::new(r"`((?:server|moderation|tests|web|migrations|ops|docs)/[\w./-]*)`")
+        .expect("a pattern");
+    let mut documents: Vec<String> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+        .map(String::from)
+        .into();
+    documents.extend(files("docs", &[".md"]));
+    let mut broken = Vec::new();
+    for document in documents {
+        let text = text(&document);
+        let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let links = link
+            .captures_iter(&text)
+            .map(|found| format!("{folder}/{}", &found[1]));
+        let paths = path.captures_iter(&text).map(|found| found[1].to_owned());
+        for named in links.chain(paths) {
+            // Pictures are taken of a running room and come after the words about it.
+            if !named.contains("docs/shots/")
+                && !super::source::root()
+                    .join(named.trim_start_matches('/'))
+                    .exists()
+            {
+                broken.push(format!("{document} names {named}"));
+            }
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "a document that names what is gone is worse than none:\n{}",
+        broken.join("\n")
+    );
+}
