@@ -19,6 +19,7 @@ use super::state::{Edge, EdgeState};
 use super::visitor::{
     Network, Visitor, fields, html, limit_person, refused, see_other, set_cookie,
 };
+use crate::features::gatherings;
 use crate::features::identity::{Newcomer, Session};
 use crate::platform::ids::RoomId;
 use crate::platform::limits::Bucket;
@@ -125,7 +126,12 @@ async fn enter(
     match made {
         Ok(signed_in) => {
             let cookie = cookie(&edge.settings, &signed_in);
-            (set_cookie(&cookie), see_other(&room_path(room.as_ref()))).into_response()
+            let path = match room {
+                Some(room) if is_of(&edge, &room, standing).await => room_path(Some(&room)),
+                // They chose the other side than the door they came by: the foyer shows the rooms that are theirs.
+                Some(_) | None => room_path(None),
+            };
+            (set_cookie(&cookie), see_other(&path)).into_response()
         }
         Err(problem) => {
             let words = Some(texts::problem(problem.code().as_str()).to_owned());
@@ -363,6 +369,12 @@ pub(super) fn names(edge: &Edge, n: usize) -> Vec<String> {
 /// Out: the cookie is taken back.
 fn gone(edge: &Edge) -> Response {
     (set_cookie(&no_cookie(&edge.settings)), see_other("/")).into_response()
+}
+
+/// Whether a room is of that side, as far as can be told now.
+async fn is_of(edge: &Edge, room: &RoomId, side: Standing) -> bool {
+    let found = gatherings::find(&edge.rooms.deps().db, room).await;
+    matches!(found, Ok(Some(row)) if row.gathering.audience == side)
 }
 
 fn room_path(room: Option<&RoomId>) -> String {

@@ -1,5 +1,7 @@
 //! The pages by which people with powers come in: login, and the one-time address of the first manager.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
@@ -9,22 +11,33 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::identity_pages::replace;
-use super::pages::staff::{First, Login};
+use super::pages::staff::{DutyRoom, First, Login, Today};
 use super::pages::{Page, texts};
 use super::problem::{Code, Problem};
 use super::session::cookie;
+use super::shown;
 use super::state::{Edge, EdgeState};
 use super::visitor::{Network, Visitor, fields, html, refused, see_other, set_cookie};
+use crate::features::gatherings::{self, RoomRow};
 use crate::features::identity::{FirstManager, Refusal, SignedIn, TotpSecret};
+use crate::features::rooms;
+use crate::permit::Actor;
+use crate::platform::ids::StaffId;
+use crate::platform::store::Stored;
+use crate::protocol::{Role, RoleKind, RoomState};
 
 /// What stands under the QR code in the app, until an id is chosen.
 const FIRST_ACCOUNT: &str = "manager";
+const LOGIN: &str = "/s";
 const TODAY: &str = "/s/today";
+/// How far ahead staff see gatherings, in milliseconds.
+const NEAR_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The pages; with an address of their own they stand nowhere else.
 pub fn staff() -> Router<EdgeState> {
     Router::new()
-        .route("/s", get(login_form).post(login))
+        .route(LOGIN, get(login_form).post(login))
+        .route(TODAY, get(today))
         .route("/s/first/{token}", get(first_form).post(first))
 }
 
@@ -49,6 +62,64 @@ async fn login_form(visitor: Visitor) -> Response {
         refusal: None,
     };
     html(StatusCode::OK, &view)
+}
+
+/// What a person with powers sees first: the rooms they are on the roster of, and for staff all that are near, those
+/// that nobody keeps before the others.
+async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
+    let page = staff_page(&visitor);
+    let Some(session) = &visitor.session else {
+        return see_other(LOGIN);
+    };
+    let Actor::Staff { id, roles } = &session.actor else {
+        return visitor.problem(&Problem::new(Code::NotFound), "/", None);
+    };
+    match duty_rooms(&edge, id, roles).await {
+        Ok(rooms) => {
+            let view = Today {
+                page,
+                name: session.name.as_str().to_owned(),
+                roles: roles.iter().map(|role| role.role).collect(),
+                rooms,
+            };
+            html(StatusCode::OK, &view)
+        }
+        Err(error) => visitor.problem(&error.into(), "/", None),
+    }
+}
+
+async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Vec<DutyRoom>> {
+    let deps = edge.rooms.deps();
+    let now = edge.clock.now();
+    let everywhere = roles
+        .iter()
+        .any(|role| matches!(role.role, RoleKind::Coordinator | RoleKind::Manager));
+    let rows: Vec<RoomRow> = if everywhere {
+        gatherings::between(&deps.db, None, now, now.plus_ms(NEAR_MS)).await?
+    } else {
+        let places = gatherings::on_roster_of(&deps.db, id, now).await?;
+        places.into_iter().map(|(row, _)| row).collect()
+    };
+    let mut duty_rooms = Vec::new();
+    for row in rows {
+        let state = rooms::state_now(deps, &row).await?;
+        let on_duty = rooms::on_duty_now(deps, &row.gathering).await?;
+        let wants_somebody = matches!(
+            state,
+            RoomState::DoorsOpen | RoomState::Open | RoomState::Paused | RoomState::LastCall
+        );
+        duty_rooms.push(DutyRoom {
+            id: row.gathering.id.as_str().to_owned(),
+            title: row.gathering.title,
+            kind: row.gathering.kind,
+            audience: row.gathering.audience,
+            state,
+            needs_duty: wants_somebody && on_duty.is_empty(),
+            on_duty: shown::on_duty(on_duty),
+        });
+    }
+    duty_rooms.sort_by_key(|room| !room.needs_duty);
+    Ok(duty_rooms)
 }
 
 #[derive(Default, Deserialize)]

@@ -106,8 +106,8 @@ async fn doors(edge: &Arc<Edge>, side: Option<Audience>) -> Result<Vec<Door>, Pr
             ends_at: instant(gathering.ends),
         });
     }
-    // Stable: among those of one state the order is that of their beginning.
-    doors.sort_by_key(|door| nearness(door.state));
+    // Stable: among those of one state and side the order is that of their beginning.
+    doors.sort_by_key(|door| (nearness(door.state), door.audience));
     Ok(doors)
 }
 

@@ -411,12 +411,15 @@ pub async fn state_now(deps: &Deps, row: &gatherings::RoomRow) -> Stored<RoomSta
     .map_or(RoomState::Closed, |standing| standing.state))
 }
 
-/// Whether somebody on duty is in a room now.
+/// Who is on duty in a room now.
 ///
 /// # Errors
 /// As the store's.
-pub async fn is_attended(deps: &Deps, gathering: &Gathering) -> Stored<bool> {
-    Ok(!duty::read(deps, gathering).await?.1.is_empty())
+pub async fn on_duty_now(
+    deps: &Deps,
+    gathering: &Gathering,
+) -> Stored<Vec<crate::protocol::OnDuty>> {
+    Ok(duty::read(deps, gathering).await?.1)
 }
 
 /// The store's epoch, made at its first start.
