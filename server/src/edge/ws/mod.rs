@@ -4,6 +4,7 @@
 //! frame is encoded once and shared by all who get it.
 
 mod connection;
+mod room_frames;
 mod say;
 mod writer;
 

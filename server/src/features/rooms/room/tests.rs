@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::features::gatherings::{Gathering, StoredState};
 use crate::features::rooms::body::Body;
-use crate::features::rooms::line::Content;
+use crate::features::rooms::life::{AttendedUntil, Grace};
+use crate::features::rooms::line::{Content, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
 use crate::features::rooms::ticket::Tickets;
-use crate::platform::ids::{Chance, SeededChance, below};
+use crate::platform::ids::{Chance, EpochId, RoomId, SeededChance, below};
 use crate::protocol::{Audience, EntryKind, GatheringKind};
 
 const N_CONNS: u64 = 4;

@@ -1,0 +1,243 @@
+//! Frames that come to a room: coming in, taking back, closing a line, going.
+
+use super::connection::{Connection, Entered};
+use crate::edge::pages::texts;
+use crate::edge::reach::{self, action_of, reach};
+use crate::features::identity::Name;
+use crate::features::rooms::{Input, Refusal, RoomLink, Shows, Which, Who, duty};
+use crate::permit::{Action, Actor};
+use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
+use crate::protocol::{Duty, EnterMode, MeasureKind, MeasureTarget, RefusalCode, ServerFrame};
+
+impl Connection<'_> {
+    pub(super) async fn enter(
+        &mut self,
+        room: &str,
+        epoch: Option<&str>,
+        after: Option<i64>,
+        mode: EnterMode,
+        name: Option<&str>,
+    ) {
+        let not_allowed = || self.refuse(None, Some(room), RefusalCode::NotAllowed);
+        let Some(id) = RoomId::parse(room) else {
+            return not_allowed();
+        };
+        let name = match name.map(Name::parse).transpose() {
+            Ok(name) => name.unwrap_or_else(|| self.session.name.clone()),
+            Err(_) => {
+                let refusal = ServerFrame::Refused {
+                    key: None,
+                    room: Some(room.to_owned()),
+                    code: RefusalCode::BadFrame,
+                    text: texts::problem("bad_name").to_owned(),
+                    retry_after_ms: None,
+                };
+                return self.send(&refusal);
+            }
+        };
+        let reached = reach(self.edge, &self.session, &id, None, action_of(mode)).await;
+        let (link, permit) = match reached {
+            Ok(Some(reached)) => reached,
+            Ok(None) => return not_allowed(),
+            Err(_) => return self.refuse(None, Some(room), Self::busy()),
+        };
+        let participant = match link.participant(&reach::person(&self.session)).await {
+            Ok(Some(participant)) => participant,
+            Ok(None) => return not_allowed(),
+            Err(_) => return self.refuse(None, Some(room), Self::busy()),
+        };
+        let duty = if mode == EnterMode::Duty {
+            permit.duty()
+        } else {
+            None
+        };
+        if let Some(duty) = duty
+            && let Err(error) = self.take_duty(&link, &id, name.as_str(), duty).await
+        {
+            tracing::error!(%error, "a duty could not be taken");
+            return self.refuse(None, Some(room), Self::busy());
+        }
+        let same_epoch = epoch.is_none_or(|epoch| epoch == self.edge.rooms.deps().epoch.as_str());
+        let after = after.filter(|after| same_epoch && *after >= 0).map(Seq);
+        let who = Who {
+            participant,
+            name: name.as_str().to_owned(),
+            duty,
+        };
+        self.post(
+            &link,
+            Input::Enter {
+                asker: self.asker(),
+                who: who.clone(),
+                mode,
+                after,
+            },
+            None,
+        );
+        self.entered.insert(id, Entered { link, who, mode });
+    }
+
+    async fn take_duty(
+        &self,
+        link: &RoomLink,
+        id: &RoomId,
+        name: &str,
+        duty: Duty,
+    ) -> crate::platform::store::Stored<()> {
+        let Actor::Staff { id: staff, .. } = &self.session.actor else {
+            return Ok(());
+        };
+        let taking = duty::Taking {
+            room: id.clone(),
+            staff: staff.clone(),
+            name: name.to_owned(),
+            duty,
+            conn: self.conn_name.clone(),
+            entry: reach::on_record(
+                &self.session,
+                duty,
+                "rooms.take_duty",
+                id.as_str().to_owned(),
+            ),
+        };
+        duty::take(self.edge.rooms.deps(), taking).await?;
+        link.look_again().await;
+        Ok(())
+    }
+
+    pub(super) async fn unsay(
+        &mut self,
+        room: &str,
+        seq: Option<i64>,
+        key: Option<&str>,
+        text: &str,
+    ) {
+        let which = match (seq, key.map(ClientKey::parse)) {
+            (Some(seq), _) => Which::Seq(Seq(seq)),
+            (None, Some(Some(key))) => Which::Key(key),
+            (None, Some(None) | None) => return self.bad_frame(text),
+        };
+        // Entered or not: one's own words can always be taken back.
+        match self.me_in(room, Action::Unsay).await {
+            Ok(Some((link, participant))) => {
+                self.post(
+                    &link,
+                    Input::Unsay {
+                        asker: self.asker(),
+                        participant,
+                        which,
+                    },
+                    key,
+                );
+            }
+            Ok(None) => self.refuse(key, Some(room), RefusalCode::NotAllowed),
+            Err(refusal) => self.refuse(key, Some(room), refusal),
+        }
+    }
+
+    /// The room and one's id there, whether entered or not; `None` where one may not do that there.
+    pub(super) async fn me_in(
+        &self,
+        room: &str,
+        action: Action,
+    ) -> Result<Option<(RoomLink, ParticipantId)>, Refusal> {
+        let Some(id) = RoomId::parse(room) else {
+            return Ok(None);
+        };
+        if let Some(entered) = self.entered.get(&id) {
+            return Ok(Some((
+                entered.link.clone(),
+                entered.who.participant.clone(),
+            )));
+        }
+        let busy = |_| Self::busy();
+        let Some((link, _)) = reach(self.edge, &self.session, &id, None, action)
+            .await
+            .map_err(busy)?
+        else {
+            return Ok(None);
+        };
+        let participant = link
+            .participant(&reach::person(&self.session))
+            .await
+            .map_err(|_| Self::busy())?;
+        Ok(participant.map(|participant| (link, participant)))
+    }
+
+    pub(super) async fn measure(
+        &mut self,
+        room: &str,
+        key: &str,
+        kind: MeasureKind,
+        target: Option<MeasureTarget>,
+        text: &str,
+    ) {
+        let (action, to, act) = match kind {
+            MeasureKind::Hide => (Action::Hide, Shows::Hidden, "rooms.hide"),
+            MeasureKind::Unhide => (Action::Unhide, Shows::Yes, "rooms.unhide"),
+            MeasureKind::Word
+            | MeasureKind::Fold
+            | MeasureKind::Rest
+            | MeasureKind::Unrest
+            | MeasureKind::NotToday
+            | MeasureKind::MoveSide
+            | MeasureKind::Look
+            | MeasureKind::Approve
+            | MeasureKind::Reject
+            | MeasureKind::Slow
+            | MeasureKind::Guard
+            | MeasureKind::Lock
+            | MeasureKind::Unlock
+            | MeasureKind::Admit
+            | MeasureKind::Pause
+            | MeasureKind::Resume
+            | MeasureKind::Topic
+            | MeasureKind::Notice
+            | MeasureKind::Close => return self.refuse(Some(key), Some(room), RefusalCode::NotYet),
+        };
+        let (Some(client_key), Some(MeasureTarget::Seq(seq))) = (ClientKey::parse(key), target)
+        else {
+            return self.bad_frame(text);
+        };
+        let Some((link, who)) = self.here(room) else {
+            return self.not_here(room, Some(key), action).await;
+        };
+        let permit = crate::permit::permit(
+            &self.session.actor,
+            who.duty.map(Into::into),
+            link.gathering().audience,
+            action,
+        );
+        let (Ok(_permit), Some(duty)) = (permit, who.duty) else {
+            return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed);
+        };
+        let entry = reach::on_record(&self.session, duty, act, room.to_owned());
+        self.post(
+            &link,
+            Input::Measure {
+                asker: self.asker(),
+                key: client_key,
+                seq: Seq(seq),
+                to,
+                entry,
+            },
+            Some(key),
+        );
+    }
+
+    pub(super) async fn leave(&mut self, room: &str) {
+        let entered = RoomId::parse(room).and_then(|id| self.entered.remove(&id));
+        let Some(Entered { link, who, .. }) = entered else {
+            return self.not_here(room, None, Action::ReadRoom).await;
+        };
+        if who.duty.is_some() {
+            let id = link.gathering().id.clone();
+            if let Err(error) = duty::end(self.edge.rooms.deps(), self.conn_name.clone(), id).await
+            {
+                tracing::error!(%error, "a duty could not be ended; it runs out by itself");
+            }
+            link.look_again().await;
+        }
+        self.post(&link, Input::Leave { conn: self.conn }, None);
+    }
+}

@@ -1,0 +1,278 @@
+//! What happens to a room, and what a room knows.
+
+use std::sync::Arc;
+
+use crate::features::audit::Entry;
+use crate::features::gatherings::{Gathering, StoredState};
+use crate::features::rooms::life::{AttendedUntil, Grace};
+use crate::features::rooms::line::{Line, Proposed, Shows};
+use crate::features::rooms::texts::RoomTexts;
+use crate::features::rooms::ticket::Ticket;
+use crate::platform::clock::Millis;
+use crate::platform::ids::{ClientKey, EpochId, ParticipantId, RoomId, Seq};
+use crate::protocol::{Duty, EnterMode, OnDuty, Reader, RefusalCode, StampKind};
+
+/// A connection, as this node numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u64);
+
+/// A connection that asked for something, and what holds back its next `pong` until it is answered.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Which.
+    pub conn: ConnId,
+    /// Held until the answer is in the outbox.
+    pub ticket: Ticket,
+}
+
+/// Somebody, as this room knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// Their id in this room alone.
+    pub participant: ParticipantId,
+    /// The name worn here.
+    pub name: String,
+    /// What they are on duty as, if they came in that mode.
+    pub duty: Option<Duty>,
+}
+
+/// What does not change while a room lives on this node.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The room.
+    pub room: RoomId,
+    /// The epoch of the store.
+    pub epoch: EpochId,
+    /// Who can read here, by role.
+    pub readers: Vec<Reader>,
+    /// Words.
+    pub texts: Arc<RoomTexts>,
+    /// When it slows and pauses.
+    pub grace: Grace,
+    /// Milliseconds between two looks at how many are about.
+    pub about_every_ms: i64,
+    /// Lines kept in memory.
+    pub ring_lines: usize,
+    /// Frames and bytes of a page to somebody who catches up: half of what an outbox holds.
+    pub page_frames: usize,
+    /// See `page_frames`.
+    pub page_bytes: usize,
+}
+
+/// What the store says of the room, read again every few seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The gathering.
+    pub gathering: Gathering,
+    /// Its stored state.
+    pub state: StoredState,
+    /// 部屋の進め方.
+    pub guard: u8,
+    /// The pace set for it.
+    pub slow_ms: u32,
+    /// The newest number.
+    pub last_seq: Seq,
+    /// How often something was hidden, shown or taken back.
+    pub n_changes: i64,
+    /// Until when it is attended.
+    pub attended: AttendedUntil,
+    /// Who is on duty.
+    pub on_duty: Vec<OnDuty>,
+}
+
+/// A refusal before it has words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// When to try again.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl From<RefusalCode> for Refusal {
+    fn from(code: RefusalCode) -> Self {
+        Self {
+            code,
+            retry_after_ms: None,
+        }
+    }
+}
+
+/// A line by its number, or by its author's key for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Its number.
+    Seq(Seq),
+    /// Its key.
+    Key(ClientKey),
+}
+
+/// A line that is kept now, or was before.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Whose.
+    pub author: ParticipantId,
+    /// Their key for it.
+    pub key: ClientKey,
+    /// Its number.
+    pub seq: Seq,
+    /// When it was kept.
+    pub at: Millis,
+    /// The line, unless the key was there before.
+    pub line: Option<Arc<Line>>,
+}
+
+/// A line whose showing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Which.
+    pub seq: Seq,
+    /// To what.
+    pub shows: Shows,
+    /// The store's count of changes at this one: of two changes of a line, the higher stands.
+    pub n: i64,
+}
+
+/// What happens to a room.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody comes in, or comes back.
+    Enter {
+        /// Their connection.
+        asker: Asker,
+        /// Who.
+        who: Who,
+        /// How.
+        mode: EnterMode,
+        /// The last number they saw, if it is of the present epoch.
+        after: Option<Seq>,
+    },
+    /// Somebody goes.
+    Leave {
+        /// Their connection.
+        conn: ConnId,
+    },
+    /// A connection is no more.
+    Gone {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Somebody says something.
+    Say {
+        /// Their connection.
+        asker: Asker,
+        /// Who, should they not have entered.
+        who: Who,
+        /// Their key.
+        key: ClientKey,
+        /// What, or why not.
+        line: Result<Proposed, Refusal>,
+        /// Loading the page counts as entering, so a form need not have entered on a socket.
+        by_form: bool,
+    },
+    /// Somebody takes a line of theirs back.
+    Unsay {
+        /// Their connection.
+        asker: Asker,
+        /// Who.
+        participant: ParticipantId,
+        /// Which.
+        which: Which,
+    },
+    /// Somebody puts a stamp under a line, or takes it off.
+    Stamp {
+        /// Their connection.
+        conn: ConnId,
+        /// Who.
+        participant: ParticipantId,
+        /// Under which.
+        seq: Seq,
+        /// Which.
+        stamp: StampKind,
+        /// The state after it.
+        on: bool,
+        /// Sent by a form of the page.
+        by_form: bool,
+    },
+    /// Somebody lights or puts out their lamp.
+    Lamp {
+        /// Their connection.
+        conn: ConnId,
+        /// Lit.
+        on: bool,
+    },
+    /// Somebody with a permit closes a line, or opens it again.
+    Measure {
+        /// Their connection.
+        asker: Asker,
+        /// Their key.
+        key: ClientKey,
+        /// Which line.
+        seq: Seq,
+        /// To what.
+        to: Shows,
+        /// What the audit log will say.
+        entry: Entry,
+    },
+    /// The store was asked for a key that could not be taken now.
+    Looked {
+        /// Whose connection.
+        asker: Asker,
+        /// The key.
+        key: ClientKey,
+        /// The line of that key, if it was kept before.
+        found: Option<(Seq, Millis)>,
+        /// Why it could not be taken.
+        refusal: Refusal,
+    },
+    /// A commit is on disk.
+    Kept(Vec<Kept>),
+    /// A commit failed; it may or may not be on disk.
+    NotKept(Vec<(ParticipantId, ClientKey)>),
+    /// Lines were read from the store.
+    Loaded {
+        /// For whom; for the room itself where absent.
+        conn: Option<ConnId>,
+        /// The first number that was asked for.
+        from: Seq,
+        /// The lines, in order.
+        lines: Vec<Arc<Line>>,
+    },
+    /// Lines could not be read.
+    NotLoaded {
+        /// For whom.
+        conn: Option<ConnId>,
+    },
+    /// What a connection was sent has left for it.
+    Flushed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Lines were hidden, shown or taken back; with the count after it.
+    Changed {
+        /// What.
+        changes: Vec<Changed>,
+        /// The store's count of changes up to which nothing is missing here, if all were read.
+        complete_to: Option<i64>,
+        /// Lines that are shown again, whose words this node may not have.
+        lines: Vec<Arc<Line>>,
+    },
+    /// A change came to nothing, or was done: its asker is told.
+    ChangeDone {
+        /// Whose connection.
+        asker: Asker,
+        /// The measure's key; absent for taking back.
+        key: Option<ClientKey>,
+        /// What came of it.
+        outcome: Result<(), Refusal>,
+    },
+    /// Another node kept lines.
+    Elsewhere {
+        /// In order.
+        lines: Vec<Arc<Line>>,
+    },
+    /// What the store says now.
+    Seen(Box<Seen>),
+    /// Time went on.
+    Tick,
+}
