@@ -32,6 +32,9 @@ struct Table {
     values: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// Table, its columns, the other table, its columns, what happens on delete.
+type ForeignRow = (String, Vec<String>, String, Vec<String>, String);
+
 type Schema = BTreeMap<String, Table>;
 
 fn quoted(text: &str) -> BTreeSet<String> {
@@ -166,7 +169,7 @@ async fn of_postgres(pool: &PgPool) -> Result<Schema, sqlx::Error> {
             }
         }
     }
-    let foreign: Vec<(String, Vec<String>, String, Vec<String>, String)> = sqlx::query_as(
+    let foreign: Vec<ForeignRow> = sqlx::query_as(
         "SELECT t.relname::text, \
          (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.conkey) WITH ORDINALITY AS k (attnum, n) \
           JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum), \
