@@ -1,4 +1,4 @@
-//! Where SQL, the clock and chance may stand.
+//! Where SQL, the clock, chance and the environment may stand.
 
 use regex::Regex;
 
@@ -199,6 +199,29 @@ fn a_statement_never_holds_a_value() {
     assert!(
         broken.is_empty(),
         "statements are constants, values are bound:\n{}",
+        broken.join("\n")
+    );
+}
+
+#[test]
+fn the_environment_is_read_in_settings_alone() {
+    let reads = Regex::new(r"\benv::(var|vars|var_os|vars_os)\b").expect("a pattern");
+    let mut broken = Vec::new();
+    for source in shipped("server/src")
+        .into_iter()
+        .chain(shipped("moderation/src"))
+    {
+        if source.path.starts_with("server/src/platform/settings/") {
+            continue;
+        }
+        for found in reads.find_iter(&source.code) {
+            broken.push(format!("{}:{}", source.path, source.line(found.start())));
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "the environment is read in platform/settings alone: what decides something is a setting, checked at the start \
+         and printed by doctor:\n{}",
         broken.join("\n")
     );
 }
