@@ -42,6 +42,9 @@ pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<Ex
     say("");
     say("Settings (secrets left out):");
     say(&ground.settings.printed());
+    say("");
+    say("Who may do what in a room:");
+    print_permits();
     Ok(if well {
         ExitCode::SUCCESS
     } else {

@@ -12,8 +12,11 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::settings::LogFormat;
 
@@ -76,18 +79,30 @@ pub enum TelemetryError {
 }
 
 /// Begins to log to standard error. Once a process.
+///
+/// Whatever the filter says, libraries are never heard below `info`: at `trace` some of them print the bytes that pass
+/// through them, and those are what people write.
 pub fn start_log(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter)?;
+    let filter = asked.and(filter_fn(|event| {
+        *event.level() <= Level::INFO || event.target().starts_with(OWN_TARGET)
+    }));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(false);
+    let registry = tracing_subscriber::registry();
     match format {
-        LogFormat::Text => builder.finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => registry.with(lines.with_filter(filter)).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            registry.with(lines.with_filter(filter)).try_init()
+        }
     }
     .map_err(|_| TelemetryError::Twice)
 }
+
+/// The target of what this program itself logs.
+const OWN_TARGET: &str = "engawa";
 
 /// Logs where a panic happened and not what it said: a panic's text may quote what somebody wrote.
 pub fn hook_panics() {

@@ -79,7 +79,7 @@ pub(super) async fn run(
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(limits.outbox_bytes_max * 2 + WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(outbox.n_bytes_most() + WRITE_BUFFER_BYTES)
         .max_message_size(Some(limits.frame_bytes_max))
         .max_frame_size(Some(limits.frame_bytes_max));
     let socket =

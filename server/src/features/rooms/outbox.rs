@@ -84,6 +84,8 @@ pub const CLOSE_SLOW: u16 = 4003;
 const SLOW_RECONNECT_MS: u64 = 500;
 /// How many outboxes the answers to `enter` may fill.
 const ENTERED_OUTBOXES: usize = 8;
+/// An `entered` of 200 long lines has some 400 KB, however small the outbox is set.
+const SOCKET_BYTES_LEAST: usize = 1024 * 1024;
 /// Bytes taken at once at most, so that a batch is one write of a bearable size.
 const BATCH_BYTES: usize = 64 * 1024;
 
@@ -139,6 +141,15 @@ impl Outbox {
             self.0.slow.notify_one();
         }
         fits
+    }
+
+    /// The most bytes that can wait, with the answers to `enter`; the socket's own buffer has to hold as many, and what
+    /// the headers add.
+    pub fn n_bytes_most(&self) -> usize {
+        self.0
+            .bytes_max
+            .saturating_mul(ENTERED_OUTBOXES + 1)
+            .max(SOCKET_BYTES_LEAST)
     }
 
     /// Asks that the room be told when everything before this has been written.
