@@ -8,18 +8,7 @@ use super::source::{Source, files, shipped, text};
 const LINES_MAX: usize = 700;
 
 /// Longer files, with the reason. The list may only shrink.
-const LONGER: &[(&str, usize, &str)] = &[
-    (
-        "server/src/edge/ws/connection.rs",
-        760,
-        "(one socket's whole life; to be split by what a frame asks for)",
-    ),
-    (
-        "server/src/features/rooms/room/mod.rs",
-        800,
-        "(the room's state and its one apply; entering, saying and changing stand beside it)",
-    ),
-];
+const LONGER: &[(&str, usize, &str)] = &[];
 
 #[test]
 fn no_unwrap_in_shipped_code() {
