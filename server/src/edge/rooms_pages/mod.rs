@@ -130,17 +130,11 @@ async fn words(
         let (mut visit, _permit) = Visit::in_mode(&edge, session, &id, mode).await?;
         match visit.enter(mode).await? {
             Arrival::In(entered) => {
-                let lamp = lamps.is_lit(&visit);
-                let view = view::words(
-                    &edge,
-                    &visitor,
-                    session,
-                    &visit,
-                    mode,
-                    *entered,
-                    lamp,
-                    Besides::default(),
-                );
+                let besides = Besides {
+                    my_lamp: lamps.is_lit(&visit),
+                    ..Besides::default()
+                };
+                let view = view::words(&edge, &visitor, session, &visit, mode, *entered, besides);
                 Ok(html(StatusCode::OK, &view.await?))
             }
             Arrival::Waits(_) => Ok(see_other(&room_path(&id))),
@@ -186,7 +180,7 @@ async fn waiting(
         page: visitor.page(),
         id: gathering.id.as_str().to_owned(),
         title: gathering.title.clone(),
-        mode: mode,
+        mode,
         opens_at: Some(instant(gathering.starts)),
         now: instant(edge.clock.now()),
         text: Some(text),

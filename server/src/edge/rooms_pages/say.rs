@@ -45,7 +45,7 @@ impl SayFields {
     }
 
     /// Whether it came from ことばを選ぶ; its answer is that page again.
-    fn from_words(&self) -> bool {
+    fn is_of_words(&self) -> bool {
         self.ready.is_some() || self.note.is_some()
     }
 }
@@ -223,9 +223,12 @@ async fn again(
         retry_after_s,
         besides,
     } = refused;
-    let mut response = if said.from_words() {
-        let lamp = lamps.is_lit(visit);
-        let view = view::words(edge, visitor, session, visit, mode, entered, lamp, besides);
+    let mut response = if said.is_of_words() {
+        let besides = Besides {
+            my_lamp: lamps.is_lit(visit),
+            ..besides
+        };
+        let view = view::words(edge, visitor, session, visit, mode, entered, besides);
         html(status, &view.await?)
     } else {
         let view = view::room(edge, visitor, session, visit, mode, entered, besides);

@@ -27,6 +27,8 @@ pub(super) struct Besides {
     pub(super) refusal: Option<String>,
     /// A sentence above the log.
     pub(super) notice: Option<String>,
+    /// Whether a form has lit this person's lamp.
+    pub(super) my_lamp: bool,
     /// The key of what was not taken, where it may be sent again.
     pub(super) key: Option<String>,
 }
@@ -99,7 +101,7 @@ pub(super) async fn room(
         me: entered.you.id,
         my_name: entered.you.name,
         device: session.device,
-        mode: mode,
+        mode,
         on_duty_here,
         about: head.about,
         on_duty: on_duty(head.on_duty),
@@ -131,7 +133,6 @@ pub(super) async fn words(
     visit: &Visit,
     mode: EnterMode,
     entered: Entered,
-    my_lamp: bool,
     besides: Besides,
 ) -> Result<Words, Problem> {
     let draft = match besides.draft {
@@ -152,7 +153,7 @@ pub(super) async fn words(
         ready: ready.collect(),
         chooses: seat.chooses(),
         writes: seat.writes(),
-        my_lamp,
+        my_lamp: besides.my_lamp,
         draft,
         refusal: besides.refusal,
         key: besides.key.unwrap_or_else(|| fresh_key(&*edge.chance)),
