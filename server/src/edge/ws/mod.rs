@@ -160,9 +160,8 @@ fn accept(
     let held = edge.drain.hold();
     let edge = Arc::clone(edge);
     tokio::spawn(async move {
-        match tokio::time::timeout(UPGRADE_WITHIN, upgraded).await {
-            Ok(Ok(stream)) => connection::run(&edge, conn, session, outbox, stream).await,
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(stream)) = tokio::time::timeout(UPGRADE_WITHIN, upgraded).await {
+            connection::run(&edge, conn, session, outbox, stream).await;
         }
         edge.sockets.remove(conn);
         drop(held);

@@ -110,9 +110,12 @@ async fn run(deps: Arc<Deps>, mut inbox: mpsc::Receiver<Job>) {
     }
 }
 
+/// A room that waits for the outcome, and the lines it waits for.
+type Waiting = (RoomId, Vec<(ParticipantId, ClientKey)>, Outcomes);
+
 async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     let mut group = Group::new();
-    let mut waiting: Vec<(RoomId, Vec<(ParticipantId, ClientKey)>, Outcomes)> = Vec::new();
+    let mut waiting: Vec<Waiting> = Vec::new();
     for job in jobs {
         let room = match &job {
             Job::Lines { room, .. } | Job::Stamp { room, .. } => room.clone(),

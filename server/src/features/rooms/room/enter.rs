@@ -63,7 +63,7 @@ impl Room {
             },
         );
         let to = self.head.min(from.plus(PAGE_LINES - 1));
-        if let Some(lines) = self.from_ring(from, to) {
+        if let Some(lines) = self.ring_lines(from, to) {
             self.entered(conn, from, lines, now, out);
         } else {
             out.push(Effect::Load {
@@ -75,7 +75,7 @@ impl Room {
     }
 
     /// The lines of the ring from `from` to `to`, if it reaches back so far. Nothing at all is a reach too.
-    fn from_ring(&self, from: Seq, to: Seq) -> Option<Vec<Arc<Line>>> {
+    fn ring_lines(&self, from: Seq, to: Seq) -> Option<Vec<Arc<Line>>> {
         if from > to {
             return Some(Vec::new());
         }
@@ -203,7 +203,7 @@ impl Room {
             return;
         };
         let to = self.head.min(next.plus(PAGE_LINES - 1));
-        if let Some(lines) = self.from_ring(next, to) {
+        if let Some(lines) = self.ring_lines(next, to) {
             self.page(conn, next, &lines, out);
         } else {
             out.push(Effect::Load {
