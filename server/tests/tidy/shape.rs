@@ -110,7 +110,7 @@ fn what_is_left_to_do_has_a_name_and_a_condition() {
 
 #[test]
 fn documents_name_what_is_there() {
-    let link = Regex::new(r"\]\(([^)#:\s]+)\)").expect("a pattern");
+    let link = Regex::new(r##"(?:\]\(|src=")([^)"#:\s]+)[)"]"##).expect("a pattern");
     let path = Regex::new(r"`((?:server|moderation|tests|web|migrations|ops|docs)/[\w./-]*)`")
         .expect("a pattern");
     let mut documents: Vec<String> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
@@ -126,11 +126,9 @@ fn documents_name_what_is_there() {
             .map(|found| format!("{folder}/{}", &found[1]));
         let paths = path.captures_iter(&text).map(|found| found[1].to_owned());
         for named in links.chain(paths) {
-            // Pictures are taken of a running room and come after the words about it.
-            if !named.contains("docs/shots/")
-                && !super::source::root()
-                    .join(named.trim_start_matches('/'))
-                    .exists()
+            if !super::source::root()
+                .join(named.trim_start_matches('/'))
+                .exists()
             {
                 broken.push(format!("{document} names {named}"));
             }
