@@ -102,6 +102,12 @@ impl House {
         self
     }
 
+    /// Chooses the port beforehand: where the public address does not tell it.
+    pub fn with_a_port(self) -> Result<Self> {
+        self.keep_port(postgres::free_port()?);
+        Ok(self)
+    }
+
     /// Opens `n` further rooms for 当事者.
     pub fn with_rooms(mut self, n: u32) -> Self {
         self.further_rooms = n;

@@ -55,7 +55,8 @@ struct FirstLine {
 #[derive(Debug)]
 pub struct Node {
     child: Option<Child>,
-    /// `http://127.0.0.1:PORT`.
+    address: String,
+    /// What the first line says: `http://127.0.0.1:PORT`.
     pub url: String,
     /// The rooms that are open, in the order of the first line.
     pub rooms: Vec<RoomInfo>,
@@ -137,9 +138,7 @@ impl Node {
             .create(true)
             .append(true)
             .open(house.log_file())?;
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ENGAWA_")) {
-            command.env_remove(name);
-        }
+        without_our_variables(&mut command);
         command.env("ENGAWA_LISTEN", format!("127.0.0.1:{port}"));
         command.envs(
             house
@@ -184,17 +183,21 @@ impl Node {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let first: FirstLine = serde_json::from_str(&line)
             .with_context(|| format!("the first line is not what protocol.md says: {line}"))?;
-        let bound = first
-            .url
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.parse().ok())
-            .with_context(|| format!("no port in {}", first.url))?;
-        if port == 0 && house.port() == 0 {
+        // A public address need not be where it listens.
+        let bound = match port {
+            0 => {
+                let last = first.url.rsplit(':').next();
+                let port = last.and_then(|port| port.parse().ok());
+                port.with_context(|| format!("no port in {}", first.url))?
+            }
+            port => port,
+        };
+        if house.port() == 0 {
             house.keep_port(bound);
         }
         Ok(Self {
             child: Some(child),
+            address: format!("127.0.0.1:{bound}"),
             url: first.url,
             rooms: first.rooms,
             logins: first.logins,
@@ -203,7 +206,7 @@ impl Node {
 
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        &self.address
     }
 
     /// The process id.
@@ -322,9 +325,17 @@ impl Node {
     }
 }
 
+/// Variables that are meant for the tests would be settings to the binary.
+pub fn without_our_variables(command: &mut Command) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ENGAWA_")) {
+        command.env_remove(name);
+    }
+}
+
 /// Runs `engawa` with arguments on the house's data and waits for its end.
 pub async fn command(house: &House, arguments: &[&str]) -> Result<std::process::Output> {
     let mut command = Command::new(binary()?);
+    without_our_variables(&mut command);
     command.args(arguments);
     command
         .arg("--config")

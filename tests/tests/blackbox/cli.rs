@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use engawa_tests::node::{binary, command};
+use engawa_tests::node::{binary, command, without_our_variables};
 use engawa_tests::person::totp;
 use engawa_tests::{Client, Db, House, Node, on_both, postgres};
 use serde_json::json;
@@ -136,6 +136,7 @@ async fn staff_pages_can_have_an_address_of_their_own(db: Db) -> Result<()> {
 
 async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Result<(i32, String)> {
     let mut command = Command::new(binary()?);
+    without_our_variables(&mut command);
     command.args(arguments).envs(variables.iter().copied());
     let ended = command
         .stdin(Stdio::null())

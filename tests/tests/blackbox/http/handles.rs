@@ -133,6 +133,7 @@ async fn the_cookie_is_closed_to_scripts_and_other_sites(db: Db) -> anyhow::Resu
 async fn behind_https_the_cookie_is_bound_to_the_host(db: Db) -> anyhow::Result<()> {
     let house = House::new(db)
         .await?
+        .with_a_port()?
         .with("public_url = \"https://engawa.example\"")?;
     let node = house.start().await?;
     let made = node
