@@ -45,7 +45,7 @@ impl View {
             .as_array()
             .ok_or("entered without messages")?;
         for message in messages {
-            view.word(message)?;
+            view.first_word(message)?;
         }
         let first = view.words.keys().next().copied();
         let start = match (view.gap, after) {
@@ -70,8 +70,17 @@ impl View {
         }
     }
 
-    /// Takes a `said` or `hidden`; an error says how it breaks the order.
+    /// Takes a `said` or `hidden` that came by itself; an error says how it breaks the order.
     pub fn word(&mut self, frame: &Value) -> Result<(), String> {
+        let seq = frame["seq"].as_u64().unwrap_or(0);
+        if frame["type"] == "hidden" && (seq <= self.last_seq() || self.is_before(seq)) {
+            return Ok(()); // a later word about a line already given
+        }
+        self.first_word(frame)
+    }
+
+    /// Takes the first word of a number.
+    fn first_word(&mut self, frame: &Value) -> Result<(), String> {
         let seq = frame["seq"]
             .as_u64()
             .filter(|seq| *seq > 0)
@@ -84,12 +93,7 @@ impl View {
                     .ok_or("said without body")?
                     .to_owned(),
             ),
-            Some("hidden") => {
-                if last.is_some_and(|last| seq <= last) || self.is_before(seq) {
-                    return Ok(()); // a later word about a line already given
-                }
-                Word::Hidden
-            }
+            Some("hidden") => Word::Hidden,
             other => return Err(format!("{other:?} is no first word")),
         };
         match last {
@@ -158,6 +162,12 @@ mod tests {
     fn a_hole_a_repeat_and_a_late_line_are_seen() {
         let entered = json!({"epoch": "e", "last_seq": 2, "messages": [said(1), said(2)]});
         let mut view = View::entered(&entered, None).expect("a whole view");
+        let hidden =
+            json!({"epoch": "e", "last_seq": 1, "messages": [{"type": "hidden", "seq": 1}]});
+        assert_eq!(
+            View::entered(&hidden, None).map(|view| view.words.len()),
+            Ok(1)
+        );
         assert!(view.word(&said(4)).is_err());
         assert!(view.word(&said(2)).is_err());
         assert!(view.word(&json!({"type": "hidden", "seq": 1})).is_ok());

@@ -1,5 +1,6 @@
 //! Bad frames, and every way in which a socket ends.
 
+use engawa_tests::socket::Came;
 use engawa_tests::{Db, House, Socket, on_both};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -132,27 +133,34 @@ async fn p4_a_slow_reader_is_let_go_and_loses_nothing(db: Db) -> anyhow::Result<
     let mut socket = Socket::connect_narrow(node.address(), &slow.http.cookie_line()).await?;
     let entered = socket.enter(&room).await?;
     let mut quick = node.tojisha("はやく").await?.enter(&room).await?;
-    // Far more than any buffer between: 9 MB of lines that the slow reader does not take.
-    let n_lines = 6000;
-    let mut n_acked = 0;
-    for n in 0..n_lines {
-        quick
-            .say(
-                &room,
-                &format!("k{n}"),
-                &format!("{n} {}", "雨".repeat(480)),
-            )
-            .await?;
-        if n >= n_acked + 8 {
-            quick.of_type("acked").await?;
-            n_acked += 1;
+    // More and more lines at once, until they are more than all buffers between take. They are read soon after, while
+    // the close can still reach a reader who had stopped for a moment.
+    let mut n_lines = 0;
+    let mut ended = None;
+    for burst in [200, 400, 800, 1600, 3200] {
+        let mut n_acked = n_lines;
+        let until = n_lines + burst;
+        while n_acked < until {
+            if n_lines < until && n_lines < n_acked + 8 {
+                let line = format!("{n_lines} {}", "雨".repeat(480));
+                quick.say(&room, &format!("k{n_lines}"), &line).await?;
+                n_lines += 1;
+            } else {
+                quick.of_type("acked").await?;
+                n_acked += 1;
+            }
+        }
+        let due = entered["last_seq"].as_u64().unwrap_or(0) + n_lines as u64;
+        while ended.is_none() && socket.view(&room)?.last_seq() < due {
+            if let Came::End(how) = socket.next_or_end("a line or the end").await? {
+                ended = Some(how);
+            }
+        }
+        if ended.is_some() {
+            break;
         }
     }
-    while n_acked < n_lines {
-        quick.of_type("acked").await?;
-        n_acked += 1;
-    }
-    assert_eq!(socket.ends().await?.code, Some(4003));
+    assert_eq!(ended.and_then(|ended| ended.code), Some(4003));
     let heard = socket.view(&room)?.last_seq();
     let due = entered["last_seq"].as_u64().unwrap_or(0) + n_lines as u64;
     assert!(heard < due, "the reader was never too slow");
@@ -172,8 +180,8 @@ async fn p4_a_slow_reader_is_let_go_and_loses_nothing(db: Db) -> anyhow::Result<
                 return Ok(());
             }
             match again.next_or_end("the missed lines").await? {
-                engawa_tests::socket::Came::Frame(_) => {}
-                engawa_tests::socket::Came::End(ended) => {
+                Came::Frame(_) => {}
+                Came::End(ended) => {
                     assert_eq!(ended.code, Some(4003));
                     break;
                 }

