@@ -213,19 +213,23 @@ impl Socket {
         }
     }
 
-    /// The next frame that fits; others are passed over (and kept in `frames`).
+    /// The next frame that fits, within the deadline for all; others are passed over (and kept in `frames`).
     pub async fn wait(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
-        loop {
-            let frame = self.next_for(what).await.with_context(|| {
-                format!(
-                    "the last frames were {:#?}",
-                    &self.frames[self.frames.len().saturating_sub(4)..]
-                )
-            })?;
-            if fits(&frame) {
-                return Ok(frame);
+        let from = self.frames.len();
+        let found = within(what, async {
+            loop {
+                let frame = self.next_for(what).await?;
+                if fits(&frame) {
+                    return anyhow::Ok(frame);
+                }
             }
-        }
+        })
+        .await
+        .and_then(|found| found);
+        found.with_context(|| {
+            let came = &self.frames[from.max(self.frames.len().saturating_sub(4))..];
+            format!("what came meanwhile ended with {came:#?}")
+        })
     }
 
     /// The next frame of a type.
