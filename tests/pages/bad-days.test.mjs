@@ -61,17 +61,18 @@ test('p11 a line cut by the network goes on when it is back', async () => {
 for (const whose of ['mine', 'shared']) {
   test(`p11 a killed tab has not lost what was being written (${whose})`, async () => {
     const context = await device(browser, house);
+    const text = `まだ途中の、長い話です。（${whose}）`;
     const page = await comeIn(context, house, { name: 'かきかけ', device: whose });
     const kept = page.waitForResponse((answer) => answer.url().includes('/drafts/room/') && answer.request().method() === 'PUT' && answer.ok());
-    await page.locator('#say').fill('まだ途中の、長い話です。');
+    await page.locator('#say').fill(text);
     await kept;
     await page.close({ runBeforeUnload: false });
     const again = await context.newPage();
     await again.goto(`${house.url}/r/${house.room}`);
     await live(again);
-    await again.waitForFunction(() => document.getElementById('say').value === 'まだ途中の、長い話です。');
+    await again.waitForFunction((kept) => document.getElementById('say').value === kept, text);
     await say(again, await again.locator('#say').inputValue());
-    await line(again, 'まだ途中の、長い話です。').waitFor();
+    await line(again, text).waitFor();
     const here = await again.evaluate(() => [localStorage.length, document.cookie]);
     assert.deepEqual(here, [0, ''], 'nothing in local storage, no cookie a script can read');
     await context.close();

@@ -212,5 +212,5 @@ pub fn files_below(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
 
 /// Whether `needle` stands in `bytes`.
 pub fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && bytes.windows(needle.len()).any(|window| window == needle)
+    !needle.is_empty() && memchr::memmem::find(bytes, needle).is_some()
 }

@@ -126,7 +126,7 @@ async fn a_session_that_ends_closes_all_its_sockets_with_4001(db: Db) -> anyhow:
 async fn p4_a_slow_reader_is_let_go_and_loses_nothing(db: Db) -> anyhow::Result<()> {
     let house = House::new(db)
         .await?
-        .with("limits.outbox_frames_max = 64\nlimits.outbox_bytes_max = 131072")?;
+        .with("limits.outbox_frames_max = 64")?;
     let node = house.start().await?;
     let room = node.room().to_owned();
     let slow = node.tojisha("ゆっくり").await?;
