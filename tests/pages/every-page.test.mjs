@@ -43,8 +43,9 @@ for (const viewport of [PHONE, DESK]) {
     for (const path of OPEN) await look(page, path, viewport.width, titles);
     const visitor = await device(browser, house, { viewport });
     const room = await comeIn(visitor, house, { name: 'みてまわる' });
-    await say(room, 'ひとことだけ、書いてみました。');
-    await line(room, 'ひとことだけ、書いてみました。').waitFor();
+    const words = `ひとことだけ、書いてみました。${viewport.width}`;
+    await say(room, words);
+    await line(room, words).waitFor();
     for (const path of MINE()) await look(room, path, viewport.width, titles);
     const duty = await device(browser, house, { viewport });
     const supporter = await takeDuty(duty, house, house.login(viewport === PHONE ? 'peer_supporter' : 'moderator', 'tojisha'));

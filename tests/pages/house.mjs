@@ -147,6 +147,7 @@ export async function device(browser, house, options = {}) {
     if (/Content.Security.Policy|Trusted ?Type|Refused to/i.test(text)) context.breaches.push(text);
   };
   context.on('console', (message) => note(message.text()));
+  context.on('page', noteSockets);
   context.on('weberror', (error) => context.breaches.push(`an error nobody caught: ${error.error()}`));
   return context;
 }
@@ -180,9 +181,25 @@ export async function takeDuty(context, house, login, room = house.room) {
   return page;
 }
 
-/** The page's socket is open and the room entered: what is only there without script is hidden. */
+/** The page's newest socket is open and was answered `entered`. */
 export async function live(page) {
-  await page.locator('#reload').waitFor({ state: 'hidden' });
+  await within('a page that has entered its room', new Promise((resolve) => {
+    if (page.hasEntered) resolve();
+    else page.onEntered = resolve;
+  }));
+}
+
+/** Notes on a page whether it is in its room just now. */
+function noteSockets(page) {
+  page.on('websocket', (socket) => {
+    page.hasEntered = false;
+    socket.on('framereceived', ({ payload }) => {
+      if (!String(payload).includes('"type":"entered"')) return;
+      page.hasEntered = true;
+      page.onEntered?.();
+    });
+    socket.on('close', () => { page.hasEntered = false; });
+  });
 }
 
 /** Writes a line and sends it. */

@@ -104,7 +104,7 @@ test('a person without script reads, says and takes back by forms', async () => 
   await line(reader, 'スクリプトなしで書いています。').waitFor();
   await say(reader, '読めていますよ。');
   await line(reader, '読めていますよ。').waitFor();
-  await page.locator('#reload').click();
+  await page.locator('a.reload').click();
   await line(page, '読めていますよ。').waitFor();
   await shot(page, 'room-noscript-360');
   await context.close();
