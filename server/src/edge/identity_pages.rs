@@ -37,6 +37,7 @@ pub fn people() -> Router<EdgeState> {
         .route("/back", get(back_form).post(back))
         .route("/me", get(me))
         .route("/me/words", post(make_words))
+        .route("/me/standing", post(switch_standing))
         .route("/me/out", post(log_out))
         .route("/me/out-all", post(log_out_everywhere))
         .route("/me/remove", get(remove_form).post(remove))
@@ -225,6 +226,33 @@ async fn me(visitor: Visitor) -> Response {
     }
 }
 
+#[derive(Default, Deserialize)]
+struct StandingFields {
+    #[serde(default)]
+    standing: String,
+}
+
+/// Chooses the other side, while nothing was done in a room yet.
+async fn switch_standing(
+    State(edge): State<EdgeState>,
+    visitor: Visitor,
+    form: Result<Form<StandingFields>, FormRejection>,
+) -> Response {
+    let Some(session) = &visitor.session else {
+        return visitor.problem(&Code::NoSession.into(), "/", None);
+    };
+    let Some(standing) = Standing::from_wire(&fields(form).standing) else {
+        return visitor.problem(&Code::BadRequest.into(), "/me", None);
+    };
+    match edge.identity.switch_standing(session, standing).await {
+        Ok(signed_in) => {
+            let cookie = cookie(&edge.settings, &signed_in);
+            (set_cookie(&cookie), see_other("/me")).into_response()
+        }
+        Err(refusal) => visitor.problem(&Problem::from(refusal), "/me", None),
+    }
+}
+
 async fn make_words(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
     let Some(session) = &visitor.session else {
         return visitor.problem(&Code::NoSession.into(), "/", None);
@@ -253,6 +281,13 @@ fn me_view(visitor: &Visitor, session: &Session, words: Option<Vec<String>>) -> 
         standing: session
             .standing()
             .and_then(|standing| pages::Audience::from_wire(standing.as_str())),
+        other_side: match (session.standing(), session.handle) {
+            (Some(standing), Some(handle)) if !handle.acted => Some(match standing {
+                Standing::Tojisha => Standing::Family,
+                Standing::Family => Standing::Tojisha,
+            }),
+            (Some(_) | None, Some(_) | None) => None,
+        },
         device: match session.device {
             Device::Mine => pages::Device::Mine,
             Device::Shared => pages::Device::Shared,

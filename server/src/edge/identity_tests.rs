@@ -356,6 +356,35 @@ async fn p11_entering_and_leaving_work_by_plain_forms() {
 }
 
 #[tokio::test]
+async fn p6_the_side_can_be_chosen_again_until_the_first_act_in_a_room() {
+    let house = house().await;
+    let body = json!({"name": "こもれび", "standing": "tojisha"});
+    let first = house.json("/api/v1/handles", body).await.is(201).cookie();
+    let switched = house
+        .form("/me/standing", &first, "standing=family")
+        .await
+        .is(303);
+    let cookie = switched.cookie();
+    let me = house.get("/api/v1/me", &cookie).await.is(200).value();
+    assert_eq!(me["standing"], "family");
+    // What was open before knew another side, so it ended.
+    house.get("/api/v1/me", &first).await.is(401);
+    let session = house
+        .edge
+        .identity
+        .resolve(cookie.split_once('=').expect("a cookie").1)
+        .await
+        .expect("the store answers")
+        .expect("a session");
+    let settled = house.edge.identity.settle_standing(&session).await;
+    assert!(settled.expect("the store answers"));
+    house
+        .form("/me/standing", &cookie, "standing=tojisha")
+        .await
+        .is(403);
+}
+
+#[tokio::test]
 async fn p11_hiding_and_erasing() {
     let house = house().await;
     let entered = house

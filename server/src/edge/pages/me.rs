@@ -14,6 +14,8 @@ pub struct Me {
     pub name: String,
     /// What the person came about; absent for staff accounts.
     pub standing: Option<Audience>,
+    /// The other side, while it can still be chosen: until the first act in a room.
+    pub other_side: Option<Audience>,
     /// Whose device this is.
     pub device: Device,
     /// Whether there are words already.
@@ -33,6 +35,7 @@ impl Me {
             },
             name: "こもれび".into(),
             standing: Some(Audience::Tojisha),
+            other_side: Some(Audience::Family),
             device: Device::Mine,
             has_words: true,
             words: Some(
