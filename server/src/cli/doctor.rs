@@ -35,10 +35,12 @@ pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<Ex
             Some(broken) => format!("audit log: {broken}"),
         },
     );
-    tell(
-        !ground.key_file.created(),
-        "key file: there before this command; keep a copy of it apart",
-    );
+    let key_file = if ground.key_file.created() {
+        "key file: made just now; keep a copy of it apart"
+    } else {
+        "key file: there; keep a copy of it apart"
+    };
+    tell(true, key_file);
     say("");
     say("Settings (secrets left out):");
     say(&ground.settings.printed());

@@ -6,6 +6,7 @@ mod doctor;
 mod samples;
 mod serve;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -199,18 +200,12 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the command line speaks on standard output, here alone"
-)]
+/// Says a line on standard output. Whoever stopped listening (`| head`) has heard enough.
 fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the command line complains on standard error, here alone"
-)]
+/// Says a line on standard error.
 fn complain(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

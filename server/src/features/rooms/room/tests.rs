@@ -675,11 +675,11 @@ fn lines_that_are_gone_are_named_by_a_gap() {
         store.keep(&line);
     }
     let mut lines = store.range(Seq(1), Seq(5));
-    for idx in 0..3 {
-        let mut gone = Line::clone(&lines[idx]);
+    for line in &mut lines[..3] {
+        let mut gone = Line::clone(line);
         gone.shows = Shows::Gone;
         gone.content = None;
-        lines[idx] = Arc::new(gone);
+        *line = Arc::new(gone);
     }
     let mut room = Room::new(facts(), seen(&store), lines, Millis(0));
     let frames = run_to_entered(&mut room, world.asker(ConnId(0)), Some(Seq(1)));
