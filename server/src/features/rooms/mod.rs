@@ -11,6 +11,8 @@ mod policy;
 mod queries;
 mod room;
 mod task;
+#[cfg(test)]
+mod tests;
 mod texts;
 pub mod ticket;
 mod vault;

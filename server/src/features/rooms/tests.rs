@@ -1,0 +1,240 @@
+//! Rooms over real stores: a line is kept, a room is forgotten, a person is removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::line::{Content, Shows};
+use super::outbox::{Item, Next, Outbox};
+use super::ticket::Tickets;
+use super::*;
+use crate::features::audit::AuditKey;
+use crate::features::gatherings::StoredState;
+use crate::on_both_engines;
+use crate::platform::bus::LocalNet;
+use crate::platform::clock::{Millis, TestClock};
+use crate::platform::ids::{ClientKey, HandleId, Secret, SeededChance};
+use crate::platform::keys::{KeyFile, KeyStore, Purpose};
+use crate::platform::sealing::DataKey;
+use crate::protocol::{Audience, EnterMode, EntryKind, GatheringKind, ServerFrame};
+
+const BODY: &str = "窓の外が、明るくなってきました。";
+const NOW: Millis = Millis(1_763_769_600_000);
+const HOUR_MS: i64 = 3_600_000;
+
+struct House {
+    rooms: Rooms,
+    clock: TestClock,
+    kek: Arc<KeyFile>,
+}
+
+async fn house(db: &Db) -> House {
+    let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(11));
+    let clock = TestClock::at(NOW);
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let kek = Arc::new(KeyFile::throwaway(&*chance));
+    let memory = Secret::new("sqlite::memory:".to_owned());
+    let store = KeyStore::open(
+        &memory,
+        Arc::clone(&kek),
+        Arc::clone(&shared),
+        Arc::clone(&chance),
+    );
+    let node = NodeId::new(&*chance);
+    let rooms = Rooms::start(DepsParts {
+        db: db.clone(),
+        keys: KeyRing::new(store.await.expect("a key store")),
+        clock: Arc::clone(&shared),
+        chance,
+        bus: Arc::new(LocalNet::default().node()),
+        audit: Audit::new(
+            AuditKey::new(kek.key_for(Purpose::Audit)),
+            Arc::clone(&shared),
+            node.clone(),
+        ),
+        tally: Tally::new(db.clone(), shared),
+        node,
+        settings: RoomSettings::default(),
+        texts: Arc::default(),
+        outbox_frames_max: 512,
+        outbox_bytes_max: 262_144,
+    });
+    House {
+        rooms: rooms.await.expect("rooms start"),
+        clock,
+        kek,
+    }
+}
+
+async fn add_room(db: &Db, name: &str) -> RoomId {
+    let id = RoomId::parse(name).expect("an id");
+    let gathering = Gathering {
+        id: id.clone(),
+        kind: GatheringKind::Ibasho,
+        audience: Audience::Tojisha,
+        entry: EntryKind::Open,
+        title: "t".into(),
+        starts: NOW,
+        ends: NOW.plus_ms(HOUR_MS),
+        forgets: NOW.plus_ms(2 * HOUR_MS),
+    };
+    db.write(move |tx| {
+        let gathering = gathering.clone();
+        Box::pin(async move { gatherings::add(tx, &gathering, StoredState::Open).await })
+    })
+    .await
+    .expect("a gathering is added");
+    id
+}
+
+fn person() -> PersonId {
+    PersonId::Handle(HandleId::parse("somebody").expect("an id"))
+}
+
+/// Comes in and says a line; returns once it is acknowledged.
+async fn say(house: &House, room: &RoomId) -> Outbox {
+    let link = house
+        .rooms
+        .link(room)
+        .await
+        .expect("the store answers")
+        .expect("the room is there");
+    let participant = link
+        .participant(&person())
+        .await
+        .expect("the key store answers")
+        .expect("the room has a key");
+    let outbox = Outbox::new(64, 100_000);
+    let tickets = Tickets::new(outbox.clone());
+    let asker = || Asker {
+        conn: ConnId(1),
+        ticket: tickets.take(),
+    };
+    let who = Who {
+        participant,
+        name: "三毛".into(),
+        duty: None,
+    };
+    let enter = Input::Enter {
+        asker: asker(),
+        who: who.clone(),
+        mode: EnterMode::Talk,
+        after: None,
+    };
+    link.post(enter, ConnId(1), &outbox)
+        .expect("the room takes it");
+    let line = Proposed {
+        body: Body::known(BODY.into()),
+        note: None,
+        no_reply: false,
+        form: None,
+    };
+    let key = ClientKey::parse("k1").expect("a key");
+    let said = Input::Say {
+        asker: asker(),
+        who,
+        key,
+        line: Ok(line),
+        by_form: false,
+    };
+    link.post(said, ConnId(1), &outbox)
+        .expect("the room takes it");
+    until(
+        &outbox,
+        |frame| matches!(frame, ServerFrame::Said(line) if line.body == BODY),
+    )
+    .await;
+    outbox
+}
+
+async fn until(outbox: &Outbox, wanted: impl Fn(&ServerFrame) -> bool) {
+    let found = async {
+        loop {
+            let Next::Items(items, n_bytes) = outbox.next().await else {
+                panic!("the connection closed")
+            };
+            outbox.written(items.len(), n_bytes);
+            for item in items {
+                if let Item::Frame(frame) = item {
+                    let frame =
+                        serde_json::from_str(frame.as_str()).expect("a frame of the contract");
+                    if wanted(&frame) {
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), found)
+        .await
+        .expect("the frame comes");
+}
+
+/// What a backup taken now would hold of a room's lines.
+async fn rows(db: &Db, room: &RoomId) -> Vec<queries::LineRow> {
+    queries::lines(db, room, Seq(1), Seq(100))
+        .await
+        .expect("the store answers")
+}
+
+fn opens(key: &DataKey, room: &RoomId, row: &queries::LineRow) -> bool {
+    let copy = queries::LineRow {
+        seq: row.seq,
+        author: row.author.clone(),
+        client_key: row.client_key.clone(),
+        at_ms: row.at_ms,
+        shows: row.shows.clone(),
+        key_version: row.key_version,
+        sealed: row.sealed.clone(),
+    };
+    let line = vault::open_line(key, room, copy);
+    line.shows == Shows::Yes
+        && line
+            .content
+            .as_ref()
+            .map(|content: &Content| content.body.as_str())
+            == Some(BODY)
+}
+
+on_both_engines!(p5_a_forgotten_room_opens_from_no_backup_with_all_keys_that_are_still_held, db => {
+    let house = house(&db).await;
+    let (forgotten, other) = (add_room(&db, "a").await, add_room(&db, "b").await);
+    say(&house, &forgotten).await;
+    say(&house, &other).await;
+    let backup = rows(&db, &forgotten).await;
+    let deps = house.rooms.deps();
+    let before = deps.keys.get(&vault::key_id(&forgotten)).await.expect("the key store answers").expect("a key");
+    assert!(opens(&before, &forgotten, &backup[0]), "with its key the backup opens, so the search below means something");
+    drop(before);
+
+    house.clock.advance_ms(2 * HOUR_MS);
+    let key_id = vault::key_id(&forgotten);
+    let gone = async {
+        while deps.keys.store().counts().await.expect("the key store answers").iter().any(|(_, n, _)| *n > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("the keys are destroyed when they are due");
+    assert!(deps.keys.get(&key_id).await.expect("the key store answers").is_none());
+    assert!(rows(&db, &forgotten).await.is_empty() || house.rooms.link(&forgotten).await.expect("the store answers").is_none());
+
+    let mut held = Vec::new();
+    for purpose in [Purpose::Sessions, Purpose::Pepper, Purpose::StaffSecrets, Purpose::Audit] {
+        held.push(house.kek.key_for(purpose));
+    }
+    for (id, key) in held.iter().enumerate() {
+        assert!(!opens(key, &forgotten, &backup[0]), "held key {id} opens a forgotten line");
+        assert!(!opens(&key.derive(&key_id), &forgotten, &backup[0]), "a key derived of held key {id} opens a forgotten line");
+    }
+});
+
+on_both_engines!(p5_a_removed_person_leaves_no_words_in_a_room_that_still_lives, db => {
+    let house = house(&db).await;
+    let room = add_room(&db, "a").await;
+    let outbox = say(&house, &room).await;
+    house.rooms.remove_person(&person()).await.expect("removed");
+    until(&outbox, |frame| matches!(frame, ServerFrame::Hidden { seq: 1, .. })).await;
+    let left = rows(&db, &room).await;
+    assert_eq!(left.len(), 1, "the number stays");
+    assert_eq!(left[0].shows, "taken_back");
+    assert!(left[0].sealed.is_none(), "the words do not");
+});
