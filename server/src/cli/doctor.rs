@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use super::{Common, DoctorArgs, FAILED, ground, say};
-use crate::permit::{Action, Capacity, is_allowed};
+use crate::permit::{Action, Actor, Duty, permit};
+use crate::platform::ids::{HandleId, StaffId};
+use crate::protocol::{Audience, Role, RoleKind};
 
 pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     if args.permits {
@@ -54,18 +56,43 @@ pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<Ex
     })
 }
 
-/// Who may do what, as the code decides it.
+/// Who may do what in a room of their side, as the code decides it: role, duty, and what they allow. Who is not in the
+/// list, or is of the other side, may nothing.
 fn print_permits() {
-    for capacity in Capacity::ALL {
-        let allowed: Vec<&str> = Action::ALL
-            .iter()
-            .filter(|action| is_allowed(capacity, **action))
-            .map(|action| action.as_str())
-            .collect();
-        say(&format!(
-            "{:<12}  {}",
-            format!("{capacity:?}"),
-            allowed.join("  ")
-        ));
+    let side = Audience::Tojisha;
+    // The ids stand for anybody: the decision does not look at them.
+    if let Some(id) = HandleId::parse("anybody") {
+        let handle = Actor::Handle { id, standing: side };
+        print_permit("handle", None, &handle, side);
+    }
+    for role in RoleKind::ALL.iter().copied() {
+        let Some(id) = StaffId::parse("anybody") else {
+            return;
+        };
+        let audience = match role {
+            RoleKind::PeerSupporter | RoleKind::Moderator => Some(side),
+            RoleKind::Coordinator | RoleKind::Manager => None,
+        };
+        let roles = vec![Role {
+            role,
+            audience,
+            specialist: None,
+        }];
+        let staff = Actor::Staff { id, roles };
+        for duty in std::iter::once(None).chain(Duty::ALL.map(Some)) {
+            print_permit(role.as_str(), duty, &staff, side);
+        }
+    }
+}
+
+fn print_permit(who: &str, duty: Option<Duty>, actor: &Actor, side: Audience) {
+    let allowed: Vec<&str> = Action::ALL
+        .into_iter()
+        .filter(|action| permit(actor, duty, side, *action).is_ok())
+        .map(Action::as_str)
+        .collect();
+    if !allowed.is_empty() {
+        let duty = duty.map_or("no duty", Duty::as_str);
+        say(&format!("{who:<15} {duty:<10} {}", allowed.join(" ")));
     }
 }
