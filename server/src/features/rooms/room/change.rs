@@ -233,7 +233,7 @@ impl Room {
         };
         if changed {
             if on && !on_duty {
-                out.push(Effect::Came(Rung::Stamp));
+                self.came(&participant, Rung::Stamp, out);
             }
             out.push(Effect::KeepStamp {
                 seq,
@@ -260,10 +260,11 @@ impl Room {
         match self.members.get_mut(&conn) {
             None => self.refuse(conn, None, RefusalCode::NotEntered.into(), out),
             Some(member) => {
-                if on && !member.lamp {
-                    out.push(Effect::Came(Rung::Lamp));
-                }
                 member.lamp = on;
+                if on && member.who.duty.is_none() {
+                    let participant = member.who.participant.clone();
+                    self.came(&participant, Rung::Lamp, out);
+                }
             }
         }
     }

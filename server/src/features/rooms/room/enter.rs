@@ -45,8 +45,8 @@ impl Room {
             | RoomState::Afterglow => {}
         }
         let lamp = self.members.get(&conn).is_some_and(|member| member.lamp);
-        if !self.members.contains_key(&conn) && mode != EnterMode::Duty {
-            out.push(Effect::Came(Rung::Here));
+        if mode != EnterMode::Duty {
+            self.came(&who.participant, Rung::Here, out);
         }
         let from = match after {
             Some(after) if after <= self.head => after.next(),

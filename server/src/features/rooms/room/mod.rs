@@ -15,12 +15,13 @@ mod tests;
 pub use effect::Effect;
 pub use input::{Asker, Changed, ConnId, Facts, Input, Kept, Refusal, Seen, Which, Who};
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::life::standing_at;
 use super::line::{Line, NewLine};
 use super::ticket::Ticket;
+use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
 use crate::protocol::{
@@ -91,6 +92,8 @@ pub struct Room {
     /// The numbers of keys in the ring, so that a repeat needs no read.
     known: HashMap<(ParticipantId, ClientKey), (Seq, Millis)>,
     last_said: HashMap<ParticipantId, Millis>,
+    /// Who was counted on which rung: each person once a room, however often they reload or come back.
+    counted: BTreeSet<(ParticipantId, Rung)>,
     about: About,
     about_at: Millis,
     told: Option<Head>,
@@ -117,6 +120,7 @@ impl Room {
             committing: false,
             known: HashMap::new(),
             last_said: HashMap::new(),
+            counted: BTreeSet::new(),
             about: About::Few,
             about_at: now,
             told: None,
@@ -419,6 +423,13 @@ impl Room {
             retry_after_ms: refusal.retry_after_ms,
         };
         self.send(conn, &frame, out);
+    }
+
+    /// Counts that somebody was here on that rung, once. Those on duty are not counted as having come.
+    fn came(&mut self, participant: &ParticipantId, rung: Rung, out: &mut Vec<Effect>) {
+        if self.counted.insert((participant.clone(), rung)) {
+            out.push(Effect::Came(rung));
+        }
     }
 
     /// The asker's answer is among the effects; the `pong` that waits for it may follow.

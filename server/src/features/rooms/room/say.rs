@@ -64,11 +64,12 @@ impl Room {
             }
         };
         if who.duty.is_none() {
-            out.push(Effect::Came(match proposed.form {
+            let rung = match proposed.form {
                 Some(Form::Ready) => Rung::Ready,
                 Some(Form::Topic) => Rung::Topic,
                 Some(Form::Time | Form::Word) | None => Rung::Wrote,
-            }));
+            };
+            self.came(&who.participant, rung, out);
         }
         self.last_said.insert(who.participant.clone(), now);
         self.queue.push(NewLine {
