@@ -1,4 +1,4 @@
-//! What the service does, a folder each: rules, `queries.rs` (its only SQL), `edge.rs` (its only HTTP and frames).
+//! What the service does, a folder each: rules, and `queries.rs` (its only SQL). HTTP and frames are the edge's.
 
 pub mod audit;
 pub mod drafts;

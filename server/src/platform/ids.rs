@@ -216,12 +216,8 @@ id!(
     NodeId, shown
 );
 id!(
-    /// One unbroken history of a room; a restore starts another.
+    /// One unbroken history of the store; a restore starts another.
     EpochId, shown
-);
-id!(
-    /// A piece of unsent text.
-    DraftId, shown
 );
 
 /// The number of a line in its room, counted from 1.
