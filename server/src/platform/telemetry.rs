@@ -37,6 +37,8 @@ pub mod names {
     pub const FRAMES_IN: &str = "engawa_frames_in_total";
     /// Counter: frames written.
     pub const FRAMES_OUT: &str = "engawa_frames_out_total";
+    /// Counter: frames that went to all of a room, times those who got them.
+    pub const DELIVERIES: &str = "engawa_deliveries_total";
     /// Gauge: rooms live on this node.
     pub const ROOMS: &str = "engawa_rooms";
     /// Counter: lines acknowledged.
@@ -168,6 +170,10 @@ fn describe() {
     describe_counter!(SOCKETS_CLOSED, "Sockets closed by this node, by close code");
     describe_counter!(FRAMES_IN, "Frames read");
     describe_counter!(FRAMES_OUT, "Frames written");
+    describe_counter!(
+        DELIVERIES,
+        "Frames to all of a room, times those who got them"
+    );
     describe_gauge!(ROOMS, "Rooms live on this node");
     describe_counter!(LINES, "Lines acknowledged");
     describe_counter!(REFUSED, "Frames refused, by code");

@@ -11,7 +11,7 @@ mod server;
 mod values;
 
 pub use client::{ClientFrame, MeasureTarget};
-pub use frame::Frame;
+pub use frame::{Batch, Frame, close_bytes, ping_bytes};
 pub use http::{
     GatheringOut, HandleOut, MakeHandle, MeOut, Recover, RecoveryOut, StaffLogin, StaffOut,
 };

@@ -189,34 +189,31 @@ impl Visit {
                 }
             }
             match timeout_at(deadline, self.outbox.next()).await {
-                Ok(Next::Items(items, n_bytes)) => self.read(items, n_bytes),
+                Ok(Next::Items(items)) => self.read(items),
                 Ok(Next::Close(_)) | Err(_) => return Err(NoAnswer),
             }
         }
     }
 
-    fn read(&mut self, items: Vec<Item>, n_bytes: usize) {
-        let mut n_frames = 0;
+    fn read(&mut self, items: Vec<Item>) {
         for item in items {
             match item {
-                Item::Frame(frame) => {
-                    n_frames += 1;
-                    // What cannot be read is no answer to anything.
-                    self.unread
-                        .extend(serde_json::from_str::<ServerFrame>(frame.as_str()));
-                }
+                // What cannot be read is no answer to anything.
+                Item::Frame(frame) => self
+                    .unread
+                    .extend(serde_json::from_str::<ServerFrame>(frame.as_str())),
                 Item::Mark(mark) => mark.reached(),
-                Item::Ping => {}
+                // What goes to all is no answer either.
+                Item::Bytes { .. } => {}
             }
         }
-        self.outbox.written(n_frames, n_bytes);
     }
 
     /// Stays, and reads nothing, until the room lets go or the future is dropped.
     pub(super) async fn stay(mut self) {
         loop {
             match self.outbox.next().await {
-                Next::Items(items, n_bytes) => self.read(items, n_bytes),
+                Next::Items(items) => self.read(items),
                 Next::Close(_) => return,
             }
             if self

@@ -1,19 +1,16 @@
-//! The reading half: one task per socket that reads frames, asks for permits, and tells rooms.
+//! One task per socket: it reads frames, asks for permits, and tells rooms. What goes out is the outbox's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::writer;
+use super::socket::{
+    CLOSE_AWAY, CLOSE_NORMAL, CLOSE_POLICY, CLOSE_UNSUPPORTED, Reader, close_code,
+};
 use crate::edge::pages::texts;
 use crate::edge::reach::{self, reach};
 use crate::edge::state::Edge;
@@ -25,24 +22,17 @@ use crate::permit::{Action, Actor};
 use crate::platform::clock::wait_ms;
 use crate::platform::ids::{RoomId, Seq, jitter};
 use crate::platform::limits::{Bucket, RateKey};
+use crate::platform::telemetry::names;
 use crate::protocol::{
     ClientFrame, EnterMode, Frame, Limits, RefusalCode, ServerFrame, Time, Why, YouOut,
 };
 
-/// RFC 6455, 7.4.1.
-const CLOSE_AWAY: u16 = 1001;
-const CLOSE_PROTOCOL: u16 = 1002;
-const CLOSE_UNSUPPORTED: u16 = 1003;
-const CLOSE_INVALID: u16 = 1007;
-const CLOSE_POLICY: u16 = 1008;
-const CLOSE_TOO_BIG: u16 = 1009;
-/// The library's default costs 128 KiB for every idle socket.
-const READ_BUFFER_BYTES: usize = 4_096;
-const WRITE_BUFFER_BYTES: usize = 8_192;
 /// The window in which bad frames are counted.
 const BAD_FRAMES_WINDOW: Duration = Duration::from_secs(60);
-/// How long a closed socket may take to say so.
-const CLOSE_ECHO_WITHIN: Duration = Duration::from_secs(3);
+/// How long a closing word may take to leave.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Messages of one socket in a row, before others have their turn.
+const MESSAGES_IN_A_ROW: usize = 32;
 
 /// A room this connection is in.
 pub(super) struct Entered {
@@ -75,17 +65,11 @@ pub(super) async fn run(
     outbox: Outbox,
     stream: Upgraded,
 ) {
-    let limits = &edge.settings.limits;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(outbox.n_bytes_most() + WRITE_BUFFER_BYTES)
-        .max_message_size(Some(limits.frame_bytes_max))
-        .max_frame_size(Some(limits.frame_bytes_max));
-    let socket =
-        WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(config)).await;
-    let (sink, mut stream) = socket.split();
-    let mut writing = tokio::spawn(writer::run(sink, outbox.clone()));
+    let frame_bytes_max = edge.settings.limits.frame_bytes_max;
+    let Ok(mut reader) = Reader::take_over(stream, &outbox, frame_bytes_max) else {
+        tracing::error!("a socket is not a plain stream");
+        return;
+    };
     let node = edge.rooms.deps().node.as_str();
     let acted = session.handle.is_none_or(|handle| handle.acted);
     let person_key = reach::person_key(edge, &session);
@@ -103,19 +87,27 @@ pub(super) async fn run(
         acted,
     };
     connection.welcome();
-    let written = connection.read(&mut stream, &mut writing).await;
-    connection.end().await;
-    // The writer says the close; the other end may still have something to say, which nobody reads.
-    let _ = tokio::time::timeout(CLOSE_ECHO_WITHIN, async {
-        if !written {
-            let _ = writing.await;
-        }
-        while let Some(Ok(_)) = stream.next().await {}
-    })
-    .await;
+    connection.live(&mut reader).await;
+    connection.end();
+    let outbox = connection.outbox;
+    let _ = timeout(CLOSE_WITHIN, outbox.ended()).await;
+    outbox.end();
+    // The other end may still have something to say, which nobody reads.
+    reader.drain().await;
 }
 
-type Reading = futures_util::stream::SplitStream<WebSocketStream<TokioIo<Upgraded>>>;
+/// Whether a socket goes on being read.
+enum Then {
+    Read,
+    End,
+}
+
+/// What a socket's alarm is set for.
+#[derive(Clone, Copy)]
+enum Due {
+    Ping,
+    Pong,
+}
 
 impl Connection<'_> {
     fn welcome(&self) {
@@ -148,58 +140,81 @@ impl Connection<'_> {
         });
     }
 
-    /// Reads until the socket ends. True where the writer ended first.
-    async fn read(
-        &mut self,
-        stream: &mut Reading,
-        writing: &mut tokio::task::JoinHandle<()>,
-    ) -> bool {
+    /// Reads until the socket ends.
+    async fn live(&mut self, reader: &mut Reader) {
         let rooms = &self.edge.settings.rooms;
         let ping_every = wait_ms(rooms.ping_ms);
         let pong_grace = wait_ms(rooms.pong_grace_ms);
         let mut next_ping = Instant::now() + ping_every;
         let mut pong_due: Option<Instant> = None;
+        let mut due = Due::Ping;
+        let edge = Arc::clone(self.edge);
+        // One timer and one wait for the drain, for the socket's whole life: they are made for ten thousand idle ones.
+        let mut alarm = std::pin::pin!(sleep_until(next_ping));
+        let mut draining = std::pin::pin!(edge.drain.begun());
+        let mut drained = false;
         loop {
-            let message = tokio::select! {
-                message = stream.next() => message,
-                _ = &mut *writing => return true,
-                () = self.edge.drain.begun(), if !self.outbox.is_closing() => {
-                    self.drain();
-                    continue;
+            for _ in 0..MESSAGES_IN_A_ROW {
+                let Some(message) = reader.try_next() else {
+                    break;
+                };
+                if matches!(message, Ok(Message::Pong(_))) && pong_due.take().is_some() {
+                    due = Due::Ping;
+                    alarm.as_mut().reset(next_ping);
                 }
-                () = tokio::time::sleep_until(next_ping) => {
-                    next_ping += ping_every;
-                    pong_due.get_or_insert(Instant::now() + pong_grace);
-                    self.outbox.ping();
-                    self.keep_session().await;
-                    continue;
-                }
-                () = tokio::time::sleep_until(pong_due.unwrap_or(next_ping)), if pong_due.is_some() => {
-                    self.close(CLOSE_AWAY);
-                    return false;
-                }
-            };
-            match message {
-                Some(Ok(Message::Text(text))) => self.frame(text.as_str()).await,
-                Some(Ok(Message::Pong(_))) => {
-                    pong_due = None;
-                    self.renew_duty().await;
-                }
-                Some(Ok(Message::Binary(_))) => {
-                    self.close(CLOSE_UNSUPPORTED);
-                    return false;
-                }
-                Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) | None => {
-                    self.close(CLOSE_AWAY);
-                    return false;
-                }
-                Some(Err(error)) => {
-                    self.close(close_code(&error));
-                    return false;
+                match self.message(message).await {
+                    Then::Read => {}
+                    Then::End => return,
                 }
             }
+            tokio::select! {
+                readable = reader.readable() => {
+                    if readable.is_err() {
+                        return;
+                    }
+                }
+                () = self.outbox.ended() => return,
+                () = draining.as_mut(), if !drained => {
+                    drained = true;
+                    self.drain();
+                }
+                () = alarm.as_mut() => match due {
+                    Due::Ping => {
+                        next_ping += ping_every;
+                        let by = *pong_due.get_or_insert(Instant::now() + pong_grace);
+                        due = if by < next_ping { Due::Pong } else { Due::Ping };
+                        alarm.as_mut().reset(by.min(next_ping));
+                        self.outbox.ping();
+                        self.count_out();
+                        self.keep_session().await;
+                    }
+                    Due::Pong => return self.close(CLOSE_AWAY),
+                },
+            }
         }
+    }
+
+    async fn message(&mut self, message: Result<Message, Error>) -> Then {
+        match message {
+            Ok(Message::Text(text)) => self.frame(text.as_str()).await,
+            Ok(Message::Pong(_)) => self.renew_duty().await,
+            Ok(Message::Binary(_)) => {
+                self.close(CLOSE_UNSUPPORTED);
+                return Then::End;
+            }
+            // Pings are answered by the reader.
+            Ok(Message::Ping(_) | Message::Frame(_)) => {}
+            Ok(Message::Close(close)) => {
+                // RFC 6455, 5.5.1: the code is said back.
+                self.close(close.map_or(CLOSE_NORMAL, |close| u16::from(close.code)));
+                return Then::End;
+            }
+            Err(error) => {
+                self.close(close_code(&error));
+                return Then::End;
+            }
+        }
+        Then::Read
     }
 
     /// An open socket counts as activity: nobody is logged out for reading quietly.
@@ -240,7 +255,13 @@ impl Connection<'_> {
         self.outbox.close(Closing { code, bye: None });
     }
 
-    async fn end(&mut self) {
+    /// Counted now and then: one lookup of a counter for each frame would be felt.
+    fn count_out(&self) {
+        metrics::counter!(names::FRAMES_OUT).increment(self.outbox.take_count());
+    }
+
+    fn end(&mut self) {
+        self.count_out();
         // Closed before the rooms are told: an `enter` that is still in an inbox then comes in for nobody.
         self.close(CLOSE_AWAY);
         for (_, entered) in self.entered.drain() {
@@ -453,15 +474,6 @@ impl Connection<'_> {
 /// When clients come back after a drain at the earliest, in milliseconds, and over how long they are spread.
 const DRAIN_RECONNECT_MS: u64 = 300;
 const DRAIN_SPREAD: Duration = Duration::from_millis(2_700);
-
-fn close_code(error: &Error) -> u16 {
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => CLOSE_TOO_BIG,
-        Error::Capacity(_) | Error::Protocol(_) | Error::AttackAttempt => CLOSE_PROTOCOL,
-        Error::Utf8(_) => CLOSE_INVALID,
-        _ => CLOSE_AWAY,
-    }
-}
 
 /// The key and room of a frame that cannot be read, so that its sender knows which it was.
 fn echo(text: &str) -> (Option<String>, Option<String>) {

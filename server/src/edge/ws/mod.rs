@@ -1,12 +1,13 @@
 //! The socket: the upgrade, and the sockets of this node.
 //!
-//! The handshake is HTTP; after it the stream is ours (`hyper::upgrade`), read and framed by tungstenite, because a
-//! frame is encoded once and shared by all who get it.
+//! The handshake is HTTP; after it the stream is ours (`hyper::upgrade`): read by tungstenite, written by the outbox,
+//! because a frame is encoded once and shared by all who get it.
 
 mod connection;
+pub mod handshake;
 mod room_frames;
 mod say;
-mod writer;
+pub mod socket;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use self::handshake::Handshake;
 use super::problem::{Code, Problem};
 use super::session::{Signed, client_key};
 use super::state::{Edge, EdgeState};
@@ -45,10 +46,16 @@ struct Socket {
 
 /// The sockets of this node, so that they can be counted and closed. Plain data under a plain lock.
 #[derive(Default)]
-pub struct Sockets(Mutex<HashMap<ConnId, Socket>>);
+pub struct Sockets(Mutex<Book>);
+
+#[derive(Default)]
+struct Book {
+    sockets: HashMap<ConnId, Socket>,
+    of_person: HashMap<PersonId, u32>,
+}
 
 impl Sockets {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConnId, Socket>> {
+    fn lock(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -60,32 +67,37 @@ impl Sockets {
         per_person: u32,
         per_node: u32,
     ) -> Result<(), TooMany> {
-        let mut sockets = self.lock();
-        if sockets.len() >= per_node as usize {
+        let mut book = self.lock();
+        if book.sockets.len() >= per_node as usize {
             return Err(TooMany::OfNode);
         }
-        let of_person = sockets
-            .values()
-            .filter(|other| other.person == socket.person)
-            .take(per_person as usize)
-            .count();
-        if of_person >= per_person as usize {
+        let of_person = book.of_person.entry(socket.person.clone()).or_default();
+        if *of_person >= per_person {
             return Err(TooMany::OfPerson);
         }
-        sockets.insert(conn, socket);
-        metrics::gauge!("engawa_sockets").set(sockets.len() as f64);
+        *of_person += 1;
+        book.sockets.insert(conn, socket);
+        metrics::gauge!("engawa_sockets").set(book.sockets.len() as f64);
         Ok(())
     }
 
     fn remove(&self, conn: ConnId) {
-        let mut sockets = self.lock();
-        sockets.remove(&conn);
-        metrics::gauge!("engawa_sockets").set(sockets.len() as f64);
+        let mut book = self.lock();
+        if let Some(socket) = book.sockets.remove(&conn)
+            && let Some(of_person) = book.of_person.get_mut(&socket.person)
+        {
+            *of_person -= 1;
+            if *of_person == 0 {
+                book.of_person.remove(&socket.person);
+            }
+        }
+        metrics::gauge!("engawa_sockets").set(book.sockets.len() as f64);
     }
 
     fn end_session(&self, session: &SessionId) {
         for socket in self
             .lock()
+            .sockets
             .values()
             .filter(|socket| socket.session == *session)
         {
@@ -126,7 +138,7 @@ fn accept(
     let Some(Signed(session)) = signed else {
         return Err(Problem::new(Code::NoSession));
     };
-    let key = websocket_key(headers).ok_or_else(|| Problem::new(Code::BadRequest))?;
+    let handshake = Handshake::read(headers).ok_or_else(|| Problem::new(Code::BadRequest))?;
     if !asks_for_subprotocol(headers) {
         return Err(Problem::new(Code::BadRequest));
     }
@@ -166,18 +178,7 @@ fn accept(
         edge.sockets.remove(conn);
         drop(held);
     });
-    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(
-        header::SEC_WEBSOCKET_PROTOCOL,
-        HeaderValue::from_static(SUBPROTOCOL),
-    );
-    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    }
-    Ok(response)
+    Ok(handshake.accepted(Some(SUBPROTOCOL)))
 }
 
 /// When somebody with too many sockets may try again, in seconds.
@@ -204,33 +205,7 @@ fn origin_is_ours(edge: &Edge, headers: &HeaderMap) -> bool {
 }
 
 fn asks_for_subprotocol(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|name| name.trim() == SUBPROTOCOL)
-}
-
-/// The key of a well-formed upgrade request (RFC 6455, 4.2.1).
-fn websocket_key(headers: &HeaderMap) -> Option<String> {
-    let has = |name, token: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value: &HeaderValue| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(token))
-    };
-    let version = headers.get(header::SEC_WEBSOCKET_VERSION)?.to_str().ok()?;
-    let key = headers.get(header::SEC_WEBSOCKET_KEY)?.to_str().ok()?;
-    let sound = has(header::CONNECTION, "upgrade")
-        && has(header::UPGRADE, "websocket")
-        && version == "13"
-        && data_encoding::BASE64
-            .decode(key.as_bytes())
-            .is_ok_and(|bytes| bytes.len() == 16);
-    sound.then(|| key.to_owned())
+    handshake::lists(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == SUBPROTOCOL)
 }
 
 /// Closes the sockets of sessions that end, on this node at once and on others within seconds; for ever.

@@ -21,7 +21,8 @@ use crate::features::tally::Event;
 use crate::platform::bus::{Hint, News};
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::platform::store::{StoreError, Stored};
-use crate::protocol::{Frame, LineOut, RefusalCode, ServerFrame, StampKind};
+use crate::platform::telemetry::names;
+use crate::protocol::{Batch, Frame, LineOut, RefusalCode, ServerFrame, StampKind};
 
 /// An input, and the outbox of the connection it is from.
 pub(super) struct Envelope {
@@ -47,6 +48,8 @@ pub(super) struct Parts {
 struct Attached {
     outbox: Outbox,
     live: bool,
+    /// Something was put into its outbox and not written yet.
+    put: bool,
 }
 
 struct Task {
@@ -56,7 +59,16 @@ struct Task {
     gathering: Gathering,
     outcomes: Outcomes,
     attached: HashMap<ConnId, Attached>,
+    /// Goes to all who are live, in one write each; not written yet.
+    to_all: Vec<Frame>,
+    /// Connections whose outbox has something that was put and not written.
+    put: Vec<ConnId>,
+    /// Let go of once everything is written.
+    answered: Vec<Ticket>,
 }
+
+/// Inputs that are applied before their effects are written: what came while the last were written goes out together.
+const INPUTS_IN_A_ROW: usize = 64;
 
 /// Runs a room until it is forgotten or the node ends.
 pub(super) async fn run(parts: Parts) {
@@ -81,44 +93,35 @@ pub(super) async fn run(parts: Parts) {
         gathering,
         outcomes,
         attached: HashMap::new(),
+        to_all: Vec::new(),
+        put: Vec::new(),
+        answered: Vec::new(),
     };
     let mut watch = tokio::time::interval(watch_every);
     watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let mut ticket = None;
-        let input = tokio::select! {
+        tokio::select! {
             biased;
-            Some(input) = outcomes_in.recv() => input,
+            Some(input) = outcomes_in.recv() => task.apply(&mut room, input),
             envelope = inbox.recv() => {
-                let Some(Envelope { input, from: (conn, outbox), ticket: held }) = envelope else { break };
-                // News of a connection's end overtakes what it sent before: nobody comes in after they have gone.
-                if outbox.is_closing() {
-                    if matches!(input, Input::Enter { .. }) {
-                        continue;
-                    }
-                } else {
-                    task.attached.entry(conn).or_insert(Attached { outbox, live: false });
-                }
-                ticket = held;
-                input
+                let Some(envelope) = envelope else { break };
+                task.open(&mut room, envelope);
             }
             _ = watch.tick() => {
                 task.watch();
-                Input::Tick
+                task.apply(&mut room, Input::Tick);
             }
-        };
-        let gone = match &input {
-            Input::Gone { conn } => Some(*conn),
-            _ => None,
-        };
-        let effects = room.apply(input, task.deps.clock.now());
-        for effect in effects {
-            task.perform(effect);
         }
-        drop(ticket);
-        if let Some(conn) = gone {
-            task.attached.remove(&conn);
+        for _ in 1..INPUTS_IN_A_ROW {
+            if let Ok(input) = outcomes_in.try_recv() {
+                task.apply(&mut room, input);
+            } else if let Ok(envelope) = inbox.try_recv() {
+                task.open(&mut room, envelope);
+            } else {
+                break;
+            }
         }
+        task.write();
         if task.deps.is_forgotten(&task.id) {
             break;
         }
@@ -126,28 +129,105 @@ pub(super) async fn run(parts: Parts) {
 }
 
 impl Task {
+    fn open(&mut self, room: &mut Room, envelope: Envelope) {
+        let Envelope {
+            input,
+            from: (conn, outbox),
+            ticket,
+        } = envelope;
+        // News of a connection's end overtakes what it sent before: nobody comes in after they have gone.
+        if outbox.is_closing() {
+            if matches!(input, Input::Enter { .. }) {
+                return;
+            }
+        } else {
+            self.attached.entry(conn).or_insert(Attached {
+                outbox,
+                live: false,
+                put: false,
+            });
+        }
+        self.apply(room, input);
+        self.answered.extend(ticket);
+    }
+
+    fn apply(&mut self, room: &mut Room, input: Input) {
+        let gone = match &input {
+            Input::Gone { conn } => Some(*conn),
+            _ => None,
+        };
+        for effect in room.apply(input, self.deps.clock.now()) {
+            self.perform(effect);
+        }
+        if let Some(conn) = gone {
+            self.attached.remove(&conn);
+        }
+    }
+
+    /// Writes what was put: a batch for all who are live, then what is left for single ones.
+    fn write(&mut self) {
+        self.distribute();
+        for conn in self.put.drain(..) {
+            if let Some(attached) = self.attached.get_mut(&conn) {
+                attached.put = false;
+                attached.outbox.flush();
+            }
+        }
+        self.answered.clear();
+    }
+
+    /// Gives what goes to all to those who are live now. Before anything that must come after it, and at the end.
+    fn distribute(&mut self) {
+        let n_frames = self.to_all.len() as u64;
+        let Some(batch) = Batch::of(std::mem::take(&mut self.to_all)) else {
+            return;
+        };
+        let mut n_members = 0;
+        for attached in self.attached.values().filter(|attached| attached.live) {
+            attached.outbox.push_batch(&batch);
+            n_members += 1;
+        }
+        metrics::counter!(names::DELIVERIES).increment(n_members * n_frames);
+    }
+
+    /// Puts something into one outbox, after what went to all before.
+    fn put(&mut self, conn: ConnId, put: impl FnOnce(&Outbox)) {
+        if self
+            .attached
+            .get(&conn)
+            .is_some_and(|attached| attached.live)
+        {
+            self.distribute();
+        }
+        if let Some(attached) = self.attached.get_mut(&conn) {
+            put(&attached.outbox);
+            if !attached.put {
+                attached.put = true;
+                self.put.push(conn);
+            }
+        }
+    }
+
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Send { conn, frame } => {
-                if let Some(attached) = self.attached.get(&conn) {
-                    attached.outbox.push(frame);
-                }
-            }
-            Effect::SendEntered { conn, frame } => {
-                if let Some(attached) = self.attached.get(&conn) {
-                    attached.outbox.push_entered(frame);
-                }
-            }
-            Effect::All(frame) => self.all(&frame),
+            Effect::Send { conn, frame } => self.put(conn, |outbox| {
+                outbox.put(frame);
+            }),
+            Effect::SendEntered { conn, frame } => self.put(conn, |outbox| {
+                outbox.put_entered(frame);
+            }),
+            Effect::All(frame) => self.to_all.push(frame),
             Effect::Live(conn) => self.set_live(conn, true),
             Effect::NotLive(conn) => self.set_live(conn, false),
             Effect::Detach(conn) => {
-                self.attached.remove(&conn);
+                self.distribute();
+                if let Some(Attached { outbox, .. }) = self.attached.remove(&conn) {
+                    outbox.flush();
+                }
             }
             Effect::Mark(conn) => {
-                if let Some(attached) = self.attached.get(&conn) {
-                    attached.outbox.mark(self.outcomes.clone(), conn);
-                }
+                let outcomes = self.outcomes.clone();
+                self.put(conn, |outbox| outbox.mark(outcomes, conn));
             }
             Effect::Commit(lines) => {
                 let job = Job::Lines {
@@ -190,8 +270,7 @@ impl Task {
                 key,
                 refusal,
             } => self.look(asker, author, key, refusal),
-            // All that was to be said before is in the outboxes now.
-            Effect::Release(tickets) => drop(tickets),
+            Effect::Release(tickets) => self.answered.extend(tickets),
             Effect::Load { conn, from, to } => self.load(conn, from, to),
             Effect::Change {
                 asker,
@@ -204,7 +283,7 @@ impl Task {
                 self.change(asker, key, which, author, to, entry);
             }
             Effect::LoadChanges { after } => self.load_changes(after),
-            Effect::Publish(lines) => self.publish(&lines),
+            Effect::Publish(frames) => self.publish(&frames),
             Effect::Came(rung) => {
                 self.deps.tally.count(
                     Event::Came,
@@ -216,25 +295,17 @@ impl Task {
         }
     }
 
-    fn all(&self, frame: &Frame) {
-        let mut n = 0;
-        for attached in self.attached.values().filter(|attached| attached.live) {
-            attached.outbox.push(frame.clone());
-            n += 1;
-        }
-        metrics::counter!("engawa_deliveries_total").increment(n);
-    }
-
     fn set_live(&mut self, conn: ConnId, live: bool) {
+        self.distribute();
         if let Some(attached) = self.attached.get_mut(&conn) {
             attached.live = live;
         }
     }
 
-    fn publish(&self, lines: &[Arc<Line>]) {
-        let frames = lines
+    fn publish(&self, frames: &[Frame]) {
+        let frames = frames
             .iter()
-            .map(|line| Frame::of(&line.frame(&self.id)).as_str().to_owned())
+            .map(|frame| frame.as_str().to_owned())
             .collect();
         self.deps.bus.publish(Hint {
             room: self.id.clone(),

@@ -79,11 +79,11 @@ mod tests {
 
     async fn pongs(outbox: &Outbox) -> Vec<String> {
         match outbox.next().await {
-            Next::Items(items, _) => items
+            Next::Items(items) => items
                 .into_iter()
                 .map(|item| match item {
                     Item::Frame(frame) => frame.as_str().to_owned(),
-                    Item::Mark(_) | Item::Ping => String::new(),
+                    Item::Mark(_) | Item::Bytes { .. } => String::new(),
                 })
                 .collect(),
             Next::Close(_) => Vec::new(),

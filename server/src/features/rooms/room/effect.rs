@@ -1,10 +1,8 @@
 //! What a room wants done.
 
-use std::sync::Arc;
-
 use super::input::{Asker, ConnId, Refusal, Which};
 use crate::features::audit::Entry;
-use crate::features::rooms::line::{Line, NewLine, Shows};
+use crate::features::rooms::line::{NewLine, Shows};
 use crate::features::rooms::ticket::Ticket;
 use crate::features::tally::Rung;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
@@ -88,8 +86,8 @@ pub enum Effect {
         /// Present.
         on: bool,
     },
-    /// Tell the other nodes of lines that were kept here.
-    Publish(Vec<Arc<Line>>),
+    /// Tell the other nodes of lines that were kept here: their frames, as members get them.
+    Publish(Vec<Frame>),
     /// Count that somebody was here, on that rung.
     Came(Rung),
     /// The room is over for this connection.

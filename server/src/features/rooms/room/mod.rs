@@ -82,7 +82,7 @@ pub struct Room {
     /// The newest change of each line that was changed: what is read or heard late may be from before it.
     changed: HashMap<Seq, Changed>,
     /// Lines that came before the ones they follow.
-    ahead: BTreeMap<Seq, Arc<Line>>,
+    ahead: BTreeMap<Seq, (Arc<Line>, Option<Frame>)>,
     loading: bool,
     loading_changes: bool,
     members: HashMap<ConnId, Member>,
@@ -205,7 +205,7 @@ impl Room {
                 key,
                 outcome,
             } => self.change_done(asker, key, outcome, &mut out),
-            Input::Elsewhere { lines } => self.arrived(lines, &mut out),
+            Input::Elsewhere { lines } => self.arrived(not_encoded(lines), &mut out),
             Input::Seen(seen) => self.see(*seen, &mut out),
             Input::Tick => {}
         }
@@ -339,21 +339,35 @@ impl Room {
     }
 
     /// Takes lines from wherever they come and delivers what now follows without a hole.
-    fn arrived(&mut self, lines: Vec<Arc<Line>>, out: &mut Vec<Effect>) {
-        for line in lines {
-            if line.seq > self.head {
-                self.ahead.entry(line.seq).or_insert(line);
+    fn arrived(
+        &mut self,
+        lines: impl IntoIterator<Item = (Arc<Line>, Option<Frame>)>,
+        out: &mut Vec<Effect>,
+    ) {
+        for (line, frame) in lines {
+            if line.seq == self.head.next() {
+                self.deliver(line, frame, out);
+            } else if line.seq > self.head {
+                self.ahead.entry(line.seq).or_insert((line, frame));
             }
         }
-        while let Some(line) = self.ahead.remove(&self.head.next()) {
-            self.head = line.seq;
-            let line = self.as_changed(line);
-            out.push(Effect::All(Frame::of(&line.frame(&self.facts.room))));
-            self.remember(line);
+        while let Some((line, frame)) = self.ahead.remove(&self.head.next()) {
+            self.deliver(line, frame, out);
         }
         if let Some((&first_ahead, _)) = self.ahead.first_key_value() {
             self.look_for_missing(Seq(first_ahead.get() - 1), out);
         }
+    }
+
+    /// Tells all of the line after the newest.
+    fn deliver(&mut self, line: Arc<Line>, frame: Option<Frame>, out: &mut Vec<Effect>) {
+        self.head = line.seq;
+        let now = self.as_changed(Arc::clone(&line));
+        let frame = frame
+            .filter(|_| Arc::ptr_eq(&now, &line))
+            .unwrap_or_else(|| Frame::of(&now.frame(&self.facts.room)));
+        out.push(Effect::All(frame));
+        self.remember(now);
     }
 
     /// Reads what the store has and this node does not, unless its own commit is about to bring it.
@@ -377,7 +391,7 @@ impl Room {
 
     fn loaded(&mut self, lines: Vec<Arc<Line>>, out: &mut Vec<Effect>) {
         self.loading = false;
-        self.arrived(lines, out);
+        self.arrived(not_encoded(lines), out);
         self.look_for_missing(self.seen.last_seq, out);
     }
 
@@ -440,4 +454,9 @@ impl Room {
     fn room_text(&self) -> String {
         self.facts.room.as_str().to_owned()
     }
+}
+
+/// Lines that came without their frames.
+fn not_encoded(lines: Vec<Arc<Line>>) -> impl Iterator<Item = (Arc<Line>, Option<Frame>)> {
+    lines.into_iter().map(|line| (line, None))
 }

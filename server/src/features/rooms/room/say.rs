@@ -6,7 +6,7 @@ use crate::features::rooms::policy::{self, Verdict};
 use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
-use crate::protocol::{EnterMode, Form, RefusalCode, RoomState, ServerFrame, Time};
+use crate::protocol::{EnterMode, Form, Frame, RefusalCode, RoomState, ServerFrame, Time};
 
 impl Room {
     #[expect(
@@ -153,6 +153,7 @@ impl Room {
     pub(super) fn kept(&mut self, kept: Vec<Kept>, out: &mut Vec<Effect>) {
         self.committing = false;
         let mut lines = Vec::new();
+        let mut frames = Vec::new();
         // On the socket that said it, `acked` comes before `said`.
         for one in kept {
             let id = (one.author.clone(), one.key.clone());
@@ -172,11 +173,16 @@ impl Room {
                     });
                 }
             }
-            lines.extend(one.line);
+            if let Some(line) = one.line {
+                // Encoded once, for members here and elsewhere.
+                let frame = Frame::of(&line.frame(&self.facts.room));
+                frames.push(frame.clone());
+                lines.push((line, Some(frame)));
+            }
         }
         if !lines.is_empty() {
-            self.arrived(lines.clone(), out);
-            out.push(Effect::Publish(lines));
+            self.arrived(lines, out);
+            out.push(Effect::Publish(frames));
         }
         self.look_for_missing(self.seen.last_seq, out);
         self.commit(out);
