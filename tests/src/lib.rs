@@ -7,6 +7,7 @@
 pub mod history;
 pub mod house;
 pub mod http;
+pub mod load;
 pub mod node;
 pub mod person;
 pub mod postgres;

@@ -1,0 +1,210 @@
+//! The scenarios, each a table: what was measured, beside what it ought to be.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::machine::Cores;
+use super::peers::{Bare, Measured, Peer};
+use super::runs::{self, Given, Shape, Spans};
+use super::table::{self, progress, spread};
+
+/// How a whole session is run.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who runs where.
+    pub cores: Cores,
+    /// This program, to be started anew as the broadcaster.
+    pub program: PathBuf,
+    /// How often each run is taken, alternating.
+    pub rounds: usize,
+    /// Seconds of a run that count.
+    pub seconds: u64,
+}
+
+impl Session {
+    fn spans(&self) -> Spans {
+        Spans {
+            warm: Duration::from_millis(1500),
+            counted: Duration::from_secs(self.seconds),
+        }
+    }
+}
+
+/// Lines under way in each room at saturation.
+pub const WINDOW: usize = 4;
+
+/// Rooms, members, the ratio that is wanted and the one that is hoped for.
+const SATURATION: [(Shape, f64, f64); 4] = [
+    (shape(200, 10), 0.35, 0.50),
+    (shape(40, 50), 0.60, 0.75),
+    (shape(10, 200), 0.65, 0.75),
+    (shape(2, 1000), 0.65, 0.75),
+];
+
+const fn shape(rooms: usize, members: usize) -> Shape {
+    Shape { rooms, members }
+}
+
+/// How many deliveries a second a core gives, beside the machine's limit.
+pub fn saturation(session: &Session, only: Option<usize>) -> Result<()> {
+    let house = Measured::start(session.cores, 200, 2000)?;
+    let bare = Bare::start(session.cores, &session.program, 200)?;
+    let mut rows = Vec::new();
+    for (shape, aim, stretch) in SATURATION {
+        if only.is_some_and(|members| members != shape.members) {
+            continue;
+        }
+        let [limit, ours] = alternate(session, [&bare, &house], &|peer| {
+            let given = runs::saturate(peer, shape, WINDOW, session.spans())?;
+            progress(&format!(
+                "saturation {shape} {}: {:.0} k/s, {:.2} us each, {:.1} a read, server {:.0} %, generator {:.0} %",
+                peer.name(),
+                given.deliveries_per_s / 1e3,
+                given.cpu_us,
+                given.per_read,
+                given.server_busy * 100.0,
+                given.generator_busy * 100.0
+            ));
+            Ok(given)
+        })?;
+        let thousands = |runs: &[Given]| {
+            let all: Vec<f64> = runs.iter().map(|run| run.deliveries_per_s / 1e3).collect();
+            spread(&all, best(runs).deliveries_per_s / 1e3, 0)
+        };
+        let ratio = best(&ours).deliveries_per_s / best(&limit).deliveries_per_s;
+        let verdict = verdict(ratio >= aim, ratio >= stretch);
+        rows.push(vec![
+            shape.to_string(),
+            thousands(&limit),
+            format!("{:.2}", best(&limit).cpu_us),
+            thousands(&ours),
+            format!("{:.2}", best(&ours).cpu_us),
+            format!("{:.1}", best(&ours).per_read),
+            format!("{:.0} %", best(&ours).generator_busy * 100.0),
+            format!("{:.1}", best(&ours).latency_us[1] as f64 / 1e3),
+            format!("{ratio:.2}"),
+            format!("{aim:.2} ({stretch:.2})"),
+            verdict.to_owned(),
+        ]);
+    }
+    table::print(
+        &format!(
+            "Fan-out at saturation: rooms x members, {WINDOW} lines under way in each room; thousands of deliveries a \
+             second of one core, best of {} (all); everything durable",
+            session.rounds
+        ),
+        &[
+            "rooms",
+            "limit k/s",
+            "us",
+            "engawa k/s",
+            "us",
+            "a read",
+            "gen.",
+            "p99 ms",
+            "ratio",
+            "aim (stretch)",
+            "",
+        ],
+        &rows,
+    )
+}
+
+/// Deliveries a second, and the p99 in milliseconds that is wanted.
+const RATES: [(u64, f64); 3] = [(5_000, 2.0), (50_000, 1.5), (150_000, 5.0)];
+
+/// How long a line takes at a fixed rate in 40 rooms of 50, counted from when it was meant to be sent.
+pub fn latency(session: &Session, only: Option<usize>) -> Result<()> {
+    let shape = shape(40, 50);
+    let house = Measured::start(session.cores, shape.rooms, shape.rooms * shape.members)?;
+    let bare = Bare::start(session.cores, &session.program, shape.rooms)?;
+    let mut rows = Vec::new();
+    for (rate, aim_ms) in RATES {
+        if only.is_some_and(|wanted| wanted as u64 != rate) {
+            continue;
+        }
+        let lines_per_s = rate / shape.members as u64;
+        let [limit, ours] = alternate(session, [&bare, &house], &|peer| {
+            let given = runs::at_rate(peer, shape, lines_per_s, session.spans())?;
+            progress(&format!(
+                "latency {rate}/s {}: p50 / p99 / p99.9 {} us, {:.0}/s, {:.2} us each, server {:.0} %",
+                peer.name(),
+                micros(&given),
+                given.deliveries_per_s,
+                given.cpu_us,
+                given.server_busy * 100.0
+            ));
+            Ok(given)
+        })?;
+        let p99_ms = |run: &Given| run.latency_us[1] as f64 / 1e3;
+        let calmest = |runs: &[Given]| {
+            runs.iter()
+                .min_by_key(|run| run.latency_us[1])
+                .cloned()
+                .expect("there is a run")
+        };
+        let all: Vec<f64> = ours.iter().map(p99_ms).collect();
+        let best = calmest(&ours);
+        rows.push(vec![
+            format!("{} k/s", rate / 1000),
+            micros(&calmest(&limit)),
+            micros(&best),
+            format!("{:.2}", best.cpu_us),
+            spread(&all, p99_ms(&best), 2),
+            format!("{aim_ms}"),
+            verdict(p99_ms(&best) <= aim_ms, false).to_owned(),
+        ]);
+    }
+    table::print(
+        &format!(
+            "Latency at a fixed rate, {shape}: p50 / p99 / p99.9 in us over all members, from the intended moment, the \
+             calmest of {}",
+            session.rounds
+        ),
+        &[
+            "deliveries",
+            "limit",
+            "engawa",
+            "us each",
+            "p99 ms (all)",
+            "aim",
+            "",
+        ],
+        &rows,
+    )
+}
+
+fn micros(given: &Given) -> String {
+    given.latency_us.map(|us| us.to_string()).join(" / ")
+}
+
+/// Takes a run of each in turn, so many rounds.
+fn alternate<const N: usize>(
+    session: &Session,
+    peers: [&dyn Peer; N],
+    run: &dyn Fn(&dyn Peer) -> Result<Given>,
+) -> Result<[Vec<Given>; N]> {
+    let mut all = [const { Vec::new() }; N];
+    for _ in 0..session.rounds {
+        for (runs, peer) in all.iter_mut().zip(peers) {
+            runs.push(run(peer)?);
+        }
+    }
+    Ok(all)
+}
+
+fn best(runs: &[Given]) -> &Given {
+    runs.iter()
+        .max_by(|a, b| a.deliveries_per_s.total_cmp(&b.deliveries_per_s))
+        .expect("there is a run")
+}
+
+fn verdict(met: bool, stretched: bool) -> &'static str {
+    match (met, stretched) {
+        (_, true) => "stretch",
+        (true, false) => "met",
+        (false, false) => "MISSED",
+    }
+}
