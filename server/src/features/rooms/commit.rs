@@ -3,7 +3,7 @@
 //! One transaction locks its rooms in the order of their ids, looks which keys were kept before, takes the next numbers,
 //! seals and inserts. Nothing is acknowledged before it returned, and it returns after the log is flushed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -12,10 +12,11 @@ use super::line::{Line, NewLine, Shows};
 use super::room::{Input, Kept};
 use super::vault;
 use super::{Deps, Outcomes, queries};
-use crate::platform::clock::Millis;
+use crate::features::gatherings;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::platform::sealing::DataKey;
 use crate::platform::store::{Stored, Tx};
+use crate::platform::telemetry::names;
 use crate::protocol::StampKind;
 
 /// Lines and stamps of one transaction at most; more wait for the next.
@@ -85,8 +86,8 @@ struct Share {
 
 /// The rooms of a group, in the order in which they are locked.
 type Group = BTreeMap<RoomId, Share>;
-/// What came of it; `None` for a room that is forgotten.
-type Came = HashMap<RoomId, Option<Vec<Kept>>>;
+/// What came of it; nothing for a room that is forgotten.
+type Came = HashMap<RoomId, Vec<Kept>>;
 
 async fn run(deps: Arc<Deps>, mut inbox: mpsc::Receiver<Job>) {
     while let Some(first) = inbox.recv().await {
@@ -177,19 +178,15 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     let n_lines: usize = group.values().map(|share| share.lines.len()).sum();
     let began = tokio::time::Instant::now();
     let came = keep(deps, &group).await;
-    metrics::histogram!("engawa_commit_seconds").record(began.elapsed().as_secs_f64());
-    metrics::histogram!("engawa_commit_lines").record(n_lines as f64);
-    if let Err(error) = &came {
+    metrics::histogram!(names::COMMIT_SECONDS).record(began.elapsed().as_secs_f64());
+    metrics::histogram!(names::COMMIT_LINES).record(n_lines as f64);
+    let mut came = came.unwrap_or_else(|error| {
         tracing::error!(%error, n_lines, "a commit failed");
-    }
+        Came::new()
+    });
     for (room, ids, outcomes) in waiting {
-        let kept = came
-            .as_ref()
-            .ok()
-            .and_then(|came| came.get(&room))
-            .and_then(Option::as_ref);
-        let input = match kept {
-            Some(kept) => Input::Kept(kept.clone()),
+        let input = match came.remove(&room) {
+            Some(kept) => Input::Kept(kept),
             None => Input::NotKept(ids),
         };
         outcomes.tell(input);
@@ -203,95 +200,119 @@ async fn keep(deps: &Arc<Deps>, group: &Arc<Group>) -> Stored<Came> {
         .write(move |tx| {
             let deps = Arc::clone(&deps_in);
             let group = Arc::clone(&group);
-            Box::pin(async move {
-                let at = deps.clock.now();
-                let mut came = Came::new();
-                for (room, share) in group.iter() {
-                    came.insert(room.clone(), keep_share(&deps, tx, room, share, at).await?);
-                }
-                Ok(came)
-            })
+            Box::pin(async move { keep_group(&deps, tx, &group).await })
         })
         .await
 }
 
-async fn keep_share(
-    deps: &Deps,
-    tx: &mut Tx,
-    room: &RoomId,
-    share: &Share,
-    at: Millis,
-) -> Stored<Option<Vec<Kept>>> {
-    if queries::lock(tx, room).await?.is_none() {
-        return Ok(None);
-    }
-    for StampJob {
-        seq,
-        author,
-        stamp,
-        on,
-    } in &share.stamps
-    {
-        queries::set_stamp(tx, room, *seq, author, stamp.as_str(), *on).await?;
-    }
-    if share.lines.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    let keys: Vec<(&ParticipantId, &ClientKey)> = share
-        .lines
-        .iter()
-        .map(|line| (&line.author, &line.key))
-        .collect();
-    let before = queries::kept_before_all(tx, room, &keys).await?;
-    let mut kept: Vec<Kept> = before
+/// One statement of each kind for all rooms, whatever their number.
+async fn keep_group(deps: &Deps, tx: &mut Tx, group: &Group) -> Stored<Came> {
+    let at = deps.clock.now();
+    let rooms: Vec<&RoomId> = group.keys().collect();
+    let mut came: Came = queries::lock_all(tx, &rooms)
+        .await?
         .into_iter()
-        .map(|(author, key, seq, at)| Kept {
-            author,
-            key,
-            seq,
-            at,
-            line: None,
-        })
+        .map(|room| (room, Vec::new()))
         .collect();
-    let new: Vec<&NewLine> = share
-        .lines
+    let shares: Vec<(&RoomId, &Share)> = group
         .iter()
-        .filter(|line| {
-            !kept
+        .filter(|(room, _)| came.contains_key(*room))
+        .collect();
+    for (room, share) in &shares {
+        for stamp in &share.stamps {
+            queries::set_stamp(
+                tx,
+                room,
+                stamp.seq,
+                &stamp.author,
+                stamp.stamp.as_str(),
+                stamp.on,
+            )
+            .await?;
+        }
+    }
+    let ids: Vec<queries::LineId<'_>> = shares
+        .iter()
+        .flat_map(|(room, share)| {
+            share
+                .lines
                 .iter()
-                .any(|one| one.author == line.author && one.key == line.key)
+                .map(|line| (*room, &line.author, &line.key))
         })
         .collect();
-    if new.is_empty() {
-        return Ok(Some(kept));
+    if ids.is_empty() {
+        return Ok(came);
     }
-    let n_new = i64::try_from(new.len()).expect("a group is small");
-    let last = queries::take_numbers(tx, room, n_new).await?;
-    let mut sealed = Vec::with_capacity(new.len());
-    for (line, idx) in new.into_iter().zip(1..) {
-        let seq = Seq(last.get() - n_new + idx);
-        sealed.push(queries::SealedLine {
-            seq,
-            author: line.author.clone(),
-            key: line.key.clone(),
-            sealed: vault::seal_content(&share.key, room, seq, &line.content, &*deps.chance),
-        });
-        kept.push(Kept {
-            author: line.author.clone(),
-            key: line.key.clone(),
-            seq,
-            at,
-            line: Some(Arc::new(Line {
+    let before = queries::kept_before_all(tx, &ids).await?;
+    let repeats: HashSet<queries::LineId<'_>> = before
+        .iter()
+        .map(|row| (&row.room_id, &row.author, &row.client_key))
+        .collect();
+    let new: Vec<(&RoomId, &Share, Vec<&NewLine>)> = shares
+        .iter()
+        .map(|(room, share)| {
+            let lines = share
+                .lines
+                .iter()
+                .filter(|line| !repeats.contains(&(*room, &line.author, &line.key)));
+            (*room, *share, lines.collect::<Vec<_>>())
+        })
+        .filter(|(_, _, lines)| !lines.is_empty())
+        .collect();
+    let wanted: Vec<(&RoomId, i64)> = new
+        .iter()
+        .map(|(room, _, lines)| (*room, i64::try_from(lines.len()).expect("a group is small")))
+        .collect();
+    let lasts: HashMap<RoomId, Seq> = if wanted.is_empty() {
+        HashMap::new()
+    } else {
+        queries::take_numbers(tx, &wanted)
+            .await?
+            .into_iter()
+            .collect()
+    };
+    let mut sealed = Vec::with_capacity(ids.len());
+    for ((room, share, lines), (_, n_lines)) in new.into_iter().zip(wanted) {
+        let Some(last) = lasts.get(room) else {
+            // Its row was locked above, so it cannot have gone.
+            return Err(gatherings::inconsistent("room", "last_seq", room.as_str()));
+        };
+        let kept = came.entry(room.clone()).or_default();
+        for (line, idx) in lines.into_iter().zip(1..) {
+            let seq = Seq(last.get() - n_lines + idx);
+            sealed.push(queries::SealedLine {
+                room,
                 seq,
+                author: &line.author,
+                key: &line.key,
+                sealed: vault::seal_content(&share.key, room, seq, &line.content, &*deps.chance),
+            });
+            kept.push(Kept {
                 author: line.author.clone(),
                 key: line.key.clone(),
+                seq,
                 at,
-                shows: Shows::Yes,
-                content: Some(line.content.clone()),
-                stamps: Default::default(),
-            })),
+                line: Some(Arc::new(Line {
+                    seq,
+                    author: line.author.clone(),
+                    key: line.key.clone(),
+                    at,
+                    shows: Shows::Yes,
+                    content: Some(line.content.clone()),
+                    stamps: Default::default(),
+                })),
+            });
+        }
+    }
+    queries::insert_lines(tx, at, vault::KEY_VERSION, sealed).await?;
+    for row in before {
+        came.entry(row.room_id).or_default().push(Kept {
+            author: row.author,
+            key: row.client_key,
+            seq: row.seq,
+            at: row.at_ms,
+            line: None,
         });
     }
-    queries::insert_lines(tx, room, at, vault::KEY_VERSION, &sealed).await?;
-    Ok(Some(kept))
+    Ok(came)
 }
