@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::node::Node;
-use crate::postgres;
+use crate::postgres::{self, Cluster};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,17 +62,24 @@ pub struct House {
 impl House {
     /// A new house with lifted rates; nothing runs yet.
     pub async fn new(db: Db) -> Result<Self> {
-        let (database_url, keys_url) = match db {
-            Db::Sqlite => (None, None),
+        match db {
+            Db::Sqlite => Self::on(db, None, None),
             Db::Postgres => {
                 let (data, keys) =
                     tokio::task::spawn_blocking(|| (postgres::data(), postgres::keys())).await?;
-                (
-                    Some(data?.new_database().await?),
-                    Some(keys?.new_database().await?),
-                )
+                Self::on_cluster(data?, keys?).await
             }
-        };
+        }
+    }
+
+    /// A new house on PostgreSQL clusters of a test's own.
+    pub async fn on_cluster(data: &Cluster, keys: &Cluster) -> Result<Self> {
+        let data = data.new_database().await?;
+        let keys = keys.new_database().await?;
+        Self::on(Db::Postgres, Some(data), Some(keys))
+    }
+
+    fn on(db: Db, database_url: Option<String>, keys_url: Option<String>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("engawa-house-").tempdir()?;
         let settings = LIFTED.parse().context("the lifted rates are TOML")?;
         Ok(Self {

@@ -108,6 +108,11 @@ impl Client {
         &self.address
     }
 
+    /// Goes to another node from here on; the cookies are good there, too.
+    pub fn goes_to(&mut self, address: &str) {
+        address.clone_into(&mut self.address);
+    }
+
     /// The `Cookie` line, empty without cookies.
     pub fn cookie_line(&self) -> String {
         let pairs: Vec<String> = self

@@ -1,4 +1,4 @@
-//! The black-box harness: the real binary, real SQLite and PostgreSQL, and clients that know nothing but
+//! The black-box harness: the real binary, real SQLite, PostgreSQL and Redis, and clients that know nothing but
 //! the published wire contract. Frames are read as plain JSON, as an outside client would read them.
 //!
 //! What must stay true here: nobody waits for a span of time. A client waits for a frame, for a `pong` (which proves
@@ -9,16 +9,21 @@ pub mod house;
 pub mod http;
 pub mod load;
 pub mod node;
+pub mod nodes;
 pub mod person;
 pub mod postgres;
+pub mod redis;
 pub mod shape;
 pub mod socket;
+pub mod talker;
 pub mod view;
 
 pub use house::{Db, House};
 pub use http::{Answer, Client};
 pub use node::{Login, Node, RoomInfo};
+pub use nodes::Nodes;
 pub use person::{Person, Standing};
+pub use redis::Redis;
 pub use socket::{Ended, Socket};
 
 use std::future::Future;

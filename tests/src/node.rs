@@ -1,7 +1,7 @@
 //! One process of the release binary.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -133,7 +133,28 @@ impl Node {
         Self::spawn(house, command, house.port()).await
     }
 
-    async fn spawn(house: &House, mut command: Command, port: u16) -> Result<Self> {
+    /// A node of several on the same stores, as [`crate::Nodes`] keeps them.
+    pub(crate) async fn member(
+        house: &House,
+        config: &Path,
+        variables: &[(&str, String)],
+        port: u16,
+    ) -> Result<Self> {
+        let mut command = Command::new(binary()?);
+        command.args(["serve", "--json", "--config"]).arg(config);
+        Self::spawn_with(house, command, variables, port).await
+    }
+
+    async fn spawn(house: &House, command: Command, port: u16) -> Result<Self> {
+        Self::spawn_with(house, command, &[], port).await
+    }
+
+    async fn spawn_with(
+        house: &House,
+        mut command: Command,
+        variables: &[(&str, String)],
+        port: u16,
+    ) -> Result<Self> {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -146,6 +167,7 @@ impl Node {
                 .iter()
                 .map(|(name, value)| (name, value)),
         );
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         if let Some(address) = house.database_url() {
             command.env("ENGAWA_DATABASE_URL", address);
         }

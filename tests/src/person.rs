@@ -70,6 +70,13 @@ impl Person {
         })
     }
 
+    /// The same person with the same cookie, at another node.
+    pub fn at(&self, node: &Node) -> Self {
+        let mut there = self.clone();
+        there.http.goes_to(node.address());
+        there
+    }
+
     /// Opens a socket and takes `welcome`.
     pub async fn connect(&self) -> Result<Socket> {
         Socket::connect(self.http.address(), &self.http.cookie_line()).await

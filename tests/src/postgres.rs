@@ -1,5 +1,5 @@
 //! Throwaway PostgreSQL clusters: one for the data and one, of its own, for keys (as an operator is told to have it).
-//! Each test binary has one pair. A guardian process holds a pipe to the test binary and stops and removes the clusters
+//! Each test binary has one pair, and a test that does something to its cluster has one of its own. A guardian process holds a pipe to the test binary and stops and removes the clusters
 //! when that pipe closes, so they go away after a panic or a SIGKILL too.
 
 use std::net::TcpListener;
@@ -17,6 +17,7 @@ use sqlx::{Connection, PgConnection};
 pub struct Cluster {
     folder: PathBuf,
     port: u16,
+    options: String,
     // Never read: while it lives, so does the cluster.
     _guardian: Mutex<Child>,
 }
@@ -44,6 +45,11 @@ pub fn keys() -> Result<&'static Cluster> {
 }
 
 impl Cluster {
+    /// A cluster of a test's own; it goes away when dropped.
+    pub async fn of_a_test(name: &'static str) -> Result<Self> {
+        tokio::task::spawn_blocking(move || Self::start(name, &["max_wal_size=64MB"])).await?
+    }
+
     fn start(name: &str, settings: &[&str]) -> Result<Self> {
         let bin = bin_folder()?;
         let folder = tempfile::Builder::new()
@@ -74,8 +80,31 @@ impl Cluster {
         Ok(Self {
             folder,
             port,
+            options,
             _guardian: Mutex::new(guardian),
         })
+    }
+
+    /// `pg_ctl -m immediate restart`: every connection is gone at once, nothing is written out, the log is replayed.
+    /// Returns when it answers again.
+    pub async fn restart_at_once(&self) -> Result<()> {
+        let mut command = as_postgres(&bin_folder()?.join("pg_ctl"));
+        command
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .arg("-l")
+            .arg(self.folder.join("log"))
+            .args(["-w", "-t", "60", "-m", "immediate", "-o", &self.options])
+            .arg("restart");
+        tokio::task::spawn_blocking(move || run(&mut command)).await?
+    }
+
+    /// One number, asked of a database.
+    pub async fn number(&self, address: &str, sql: &'static str) -> Result<i64> {
+        let mut connection = PgConnection::connect(address).await?;
+        let number = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(number)
     }
 
     /// A new empty database; its address for the server.

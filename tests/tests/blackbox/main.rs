@@ -6,5 +6,6 @@ mod flush;
 mod http;
 mod kept;
 mod lost;
+mod nodes;
 mod noscript;
 mod wire;

@@ -1,0 +1,5 @@
+//! Two and three nodes on one PostgreSQL and one Redis. Each test prints its figures in lines that begin with `show:`.
+
+mod across;
+mod postgres;
+mod rooms;
