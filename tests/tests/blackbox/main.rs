@@ -3,6 +3,7 @@
 mod cli;
 mod duty_lost;
 mod flush;
+mod hostile;
 mod http;
 mod kept;
 mod lost;
