@@ -55,6 +55,14 @@ pub mod names {
     pub const ASSESS_SECONDS: &str = "engawa_assess_seconds";
     /// Counter: lines read from the store because the bus had lost them.
     pub const GAPS_FILLED: &str = "engawa_gaps_filled_total";
+    /// Gauge, with Redis: 1 while this node hears of the others, else 0.
+    pub const BUS_CONNECTED: &str = "engawa_bus_connected";
+    /// Counter, with Redis: connections begun; every one after the first subscribes to everything again.
+    pub const BUS_CONNECTIONS: &str = "engawa_bus_connections_total";
+    /// Counter, by `way` (`in`, `out`): hints dropped; the rooms read the store instead.
+    pub const BUS_DROPPED: &str = "engawa_bus_dropped_total";
+    /// Counter: hints that no node with this key file sealed. Anything but 0 is a wrong key file, or somebody at Redis.
+    pub const BUS_FOREIGN: &str = "engawa_bus_foreign_total";
     /// Counter, by `part`: failures that a person may have felt.
     pub const FAILURES: &str = "engawa_failures_total";
     /// Gauge: data keys open in this node's memory.
@@ -188,6 +196,22 @@ fn describe() {
     describe_counter!(
         GAPS_FILLED,
         "Lines read from the store because the bus had lost them"
+    );
+    describe_gauge!(
+        BUS_CONNECTED,
+        "1 while this node hears of the others over Redis, else 0"
+    );
+    describe_counter!(
+        BUS_CONNECTIONS,
+        "Connections to Redis begun; every one after the first subscribes to everything again"
+    );
+    describe_counter!(
+        BUS_DROPPED,
+        "Hints dropped, by way; the rooms read the store instead"
+    );
+    describe_counter!(
+        BUS_FOREIGN,
+        "Hints that no node with this key file sealed; anything but 0 is a wrong key file, or somebody at Redis"
     );
     describe_counter!(FAILURES, "Failures that a person may have felt, by part");
     describe_gauge!(KEYS_HELD, "Data keys open in this node's memory");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::vault::{self, PersonId};
 use super::{Rooms, queries};
 use crate::features::{drafts, gatherings};
+use crate::platform::bus::{Hint, News};
 use crate::platform::ids::RoomId;
 use crate::platform::keys::KeyError;
 use crate::platform::store::{StoreError, Stored};
@@ -96,8 +97,12 @@ pub(super) async fn remove_person(rooms: &Rooms, person: &PersonId) -> Stored<()
                 })
             })
             .await?;
-        if let Some(link) = rooms.held(&room) {
-            link.look_again().await;
+        match rooms.held(&room) {
+            Some(link) => link.look_again().await,
+            None => deps.bus.publish(Hint {
+                room,
+                news: News::Changed,
+            }),
         }
     }
     Ok(())

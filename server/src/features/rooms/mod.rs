@@ -6,6 +6,7 @@ pub mod duty;
 mod forget;
 mod life;
 mod line;
+mod looks;
 pub mod outbox;
 mod policy;
 mod queries;
@@ -31,6 +32,7 @@ use tokio::sync::mpsc;
 
 use self::commit::Committer;
 use self::life::Grace;
+use self::looks::Looks;
 use self::outbox::Outbox;
 use self::room::Facts;
 use self::task::{Envelope, Parts};
@@ -38,7 +40,7 @@ use self::ticket::Ticket;
 use crate::features::audit::Audit;
 use crate::features::gatherings::{self, Gathering};
 use crate::features::tally::Tally;
-use crate::platform::bus::{Bus, Hint, News};
+use crate::platform::bus::{Bus, Hearing, Hint, News};
 use crate::platform::clock::{Clock, Millis};
 use crate::platform::ids::{Chance, EpochId, NodeId, ParticipantId, RoomId, Seq};
 use crate::platform::keys::{KeyError, KeyRing};
@@ -440,7 +442,8 @@ async fn epoch(db: &Db, chance: &dyn Chance) -> Stored<EpochId> {
 }
 
 /// Hands what other nodes publish to the rooms it is of.
-async fn hear(rooms: std::sync::Weak<Inner>, mut stream: mpsc::Receiver<Hint>) {
+async fn hear(rooms: std::sync::Weak<Inner>, mut stream: Hearing) {
+    let looks = Looks::default();
     while let Some(Hint { room, news }) = stream.recv().await {
         let Some(inner) = rooms.upgrade() else { break };
         let Some(link) = lock(&inner.links).get(&room).cloned() else {
@@ -455,9 +458,7 @@ async fn hear(rooms: std::sync::Weak<Inner>, mut stream: mpsc::Receiver<Hint>) {
                     .collect();
                 link.outcomes.tell(Input::Elsewhere { lines });
             }
-            News::Changed | News::Head => {
-                tokio::spawn(async move { link.look().await });
-            }
+            News::Changed | News::Head | News::Lost => looks.ask(link),
         }
     }
 }

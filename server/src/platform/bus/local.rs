@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
-
-use super::{Bus, Hint, STREAM_HINTS};
+use super::hearing::{Hearing, Mouth, pair};
+use super::{Bus, Hint};
 use crate::platform::ids::{Chance, RoomId, below};
 
 /// What a faulty net does, in percent of hints.
@@ -26,7 +25,7 @@ struct Node {
 }
 
 struct Peer {
-    sender: mpsc::Sender<Hint>,
+    mouth: Mouth,
     node: Arc<Mutex<Node>>,
 }
 
@@ -45,7 +44,7 @@ pub struct LocalBus {
     net: LocalNet,
     idx: usize,
     node: Arc<Mutex<Node>>,
-    stream: Mutex<Option<mpsc::Receiver<Hint>>>,
+    stream: Mutex<Option<Hearing>>,
 }
 
 impl Default for LocalNet {
@@ -70,11 +69,11 @@ impl LocalNet {
 
     /// Another node.
     pub fn node(&self) -> LocalBus {
-        let (sender, stream) = mpsc::channel(STREAM_HINTS);
+        let (mouth, stream) = pair();
         let node = Arc::new(Mutex::new(Node::default()));
         let mut peers = lock(&self.0.peers);
         peers.push(Peer {
-            sender,
+            mouth,
             node: Arc::clone(&node),
         });
         LocalBus {
@@ -106,13 +105,12 @@ impl Shared {
             return;
         }
         drop(node);
-        // A full stream loses the hint, as any bus may.
-        let _ = peer.sender.try_send(hint.clone());
+        peer.mouth.tell(hint.clone());
         if self.happens(self.faults.doubled) {
-            let _ = peer.sender.try_send(hint.clone());
+            peer.mouth.tell(hint.clone());
         }
         if let Some(late) = late {
-            let _ = peer.sender.try_send(late);
+            peer.mouth.tell(late);
         }
     }
 }
@@ -135,7 +133,7 @@ impl Bus for LocalBus {
         lock(&self.node).rooms.remove(room);
     }
 
-    fn stream(&self) -> Option<mpsc::Receiver<Hint>> {
+    fn stream(&self) -> Option<Hearing> {
         lock(&self.stream).take()
     }
 }

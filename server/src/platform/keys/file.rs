@@ -25,6 +25,8 @@ pub enum Purpose {
     StaffSecrets,
     /// Binding the chain of the audit log.
     Audit,
+    /// Sealing what travels between nodes.
+    Bus,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
             Self::Pepper => "pepper",
             Self::StaffSecrets => "staff-secrets",
             Self::Audit => "audit",
+            Self::Bus => "bus",
         }
     }
 }

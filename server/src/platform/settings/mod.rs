@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use reading::{Given, Read};
 pub use reading::{Overrides, Problems};
-pub use topics::{Decide, Demo, Limits, LogFormat, Moderation, Rooms, Sessions, Store};
+pub use topics::{Decide, Demo, Limits, LogFormat, Moderation, Redis, Rooms, Sessions, Store};
 
 use super::ids::{NodeId, Secret};
 
@@ -43,6 +43,8 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// `redis://…` for several nodes. Unset: the in-process bus.
     pub redis_url: Option<Secret>,
+    /// What the names of all channels and keys in Redis begin with; of several centres on one Redis each needs its own.
+    pub redis_prefix: String,
     /// Further origins whose pages may open the socket, such as `https://example.jp`.
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -65,6 +67,8 @@ pub struct Settings {
     pub demo: Demo,
     /// Connections to the database.
     pub store: Store,
+    /// What holds between nodes.
+    pub redis: Redis,
     /// systemd's folder of credentials (`CREDENTIALS_DIRECTORY`), where the key-encryption key may lie.
     pub credentials_folder: Option<PathBuf>,
     /// The settings file that was read, if any.
@@ -130,6 +134,9 @@ impl Settings {
                 .take("key_file")
                 .unwrap_or_else(|| within("engawa.key")),
             redis_url: given.take("redis_url").map(|RedisUrl(url)| url),
+            redis_prefix: given
+                .take("redis_prefix")
+                .map_or_else(|| "engawa".to_owned(), |RedisPrefix(prefix)| prefix),
             origins: given
                 .take::<Vec<PublicUrl>>("origins")
                 .map_or_else(Vec::new, |urls| {
@@ -145,6 +152,7 @@ impl Settings {
             moderation: Moderation::take(given),
             demo: Demo::take(given),
             store: Store::take(given),
+            redis: Redis::take(given),
             credentials_folder: None,
             file: None,
             data_dir,
@@ -248,6 +256,7 @@ impl Settings {
             "redis_url",
             &or_unset(self.redis_url.as_ref().map(without_secrets)),
         );
+        line("redis_prefix", &self.redis_prefix);
         line("origins", &format_args!("{:?}", self.origins));
         line(
             "trusted_proxies",
@@ -265,6 +274,7 @@ impl Settings {
         self.moderation.print(&mut line);
         self.demo.print(&mut line);
         self.store.print(&mut line);
+        self.redis.print(&mut line);
         out
     }
 }
@@ -328,6 +338,20 @@ impl Read for RedisUrl {
             Ok(Self(Secret::new(url)))
         } else {
             Err("must begin with redis:// or rediss://".to_owned())
+        }
+    }
+}
+
+struct RedisPrefix(String);
+
+impl Read for RedisPrefix {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        let prefix = String::read(value)?;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+        if (1..=64).contains(&prefix.len()) && prefix.chars().all(allowed) {
+            Ok(Self(prefix))
+        } else {
+            Err("must be 1 to 64 letters, digits, _ - . or :".to_owned())
         }
     }
 }

@@ -158,6 +158,14 @@ topic! {
     }
 }
 
+topic! {
+    /// Several nodes. Without `redis_url` none of it counts.
+    Redis, "redis" {
+        /// Milliseconds that Redis has for an answer; then it is away, and rooms read the store.
+        answer_ms: i64 = 1000, 10..=60_000;
+    }
+}
+
 /// Whether the assessment of a line stops it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decide {
