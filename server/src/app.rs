@@ -17,8 +17,8 @@ use crate::features::audit::{Audit, AuditKey};
 use crate::features::identity::{self, Identity, SessionSettings};
 use crate::features::rooms::{DepsParts, PersonId, RoomTexts, Rooms};
 use crate::features::tally::Tally;
-use crate::platform::bus::{Bus, LocalNet};
-use crate::platform::clock::{Clock, SystemClock};
+use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
+use crate::platform::clock::{Clock, SystemClock, wait_ms};
 use crate::platform::ids::{Chance, NodeId, SystemChance};
 use crate::platform::keys::{KeyFile, KeyRing, KeyStore, Purpose};
 use crate::platform::limits;
@@ -154,11 +154,9 @@ impl Node {
         ground: Ground,
         demo_logins: Option<Vec<DemoLogin>>,
     ) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            ground.settings.redis_url.is_none(),
-            "redis_url is set, but this version runs as one node: leave it out"
-        );
-        let bus: Arc<dyn Bus> = Arc::new(LocalNet::default().node());
+        // First of all, so that nothing that is counted once is counted before.
+        let numbers = Numbers::start().ok();
+        let bus = bus(&ground)?;
         let rooms = Rooms::start(DepsParts {
             db: ground.db.clone(),
             keys: ground.keys.clone(),
@@ -187,7 +185,7 @@ impl Node {
             clock: Arc::clone(&ground.clock),
             chance: Arc::clone(&ground.chance),
             drain: Drain::new(),
-            numbers: Numbers::start().ok(),
+            numbers,
             demo_logins,
         });
         let node = Self { edge, ground };
@@ -335,6 +333,21 @@ impl Listeners {
             metrics,
         })
     }
+}
+
+/// The way to the other nodes: Redis where there is one.
+fn bus(ground: &Ground) -> anyhow::Result<Arc<dyn Bus>> {
+    let Some(url) = &ground.settings.redis_url else {
+        return Ok(Arc::new(LocalNet::default().node()));
+    };
+    let bus = RedisBus::start(RedisBusParts {
+        url: url.clone(),
+        prefix: ground.settings.redis_prefix.clone(),
+        answer_within: wait_ms(ground.settings.redis.answer_ms),
+        key: ground.key_file.key_for(Purpose::Bus),
+        chance: Arc::clone(&ground.chance),
+    })?;
+    Ok(Arc::new(bus))
 }
 
 /// The words rooms say, from the one catalogue.

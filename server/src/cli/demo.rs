@@ -173,6 +173,7 @@ fn write_node_file(
     set("key_file", absolute(&settings.key_file)?);
     if let Some(redis_url) = &settings.redis_url {
         set("redis_url", redis_url.expose().to_owned());
+        set("redis_prefix", settings.redis_prefix.clone());
     }
     table.remove("staff_listen");
     table.remove("metrics_listen");
