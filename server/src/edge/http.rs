@@ -260,7 +260,9 @@ fn origin_is_ours(settings: &Settings, headers: &HeaderMap) -> bool {
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
+    // A browser sends one; where there are two, somebody else has put one in.
     site_is_ours
+        && headers.get_all(header::ORIGIN).iter().count() <= 1
         && headers.get_all(header::ORIGIN).iter().all(|origin| {
             origin
                 .to_str()
@@ -363,6 +365,11 @@ mod tests {
             ("host", "a:1"),
             ("origin", "http://a:1"),
             ("origin", "http://b")
+        ]));
+        assert!(!ours(&[
+            ("host", "a:1"),
+            ("origin", "http://a:1"),
+            ("origin", "http://a:1")
         ]));
         assert!(!ours(&[("host", "a:1"), ("sec-fetch-site", "same-site")]));
         assert!(!ours(&[("host", "a:1"), ("sec-fetch-site", "none")]));
