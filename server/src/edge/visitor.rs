@@ -139,6 +139,11 @@ impl<T: DeserializeOwned> FromRequest<EdgeState> for Body<T> {
         let bytes = Bytes::from_request(request, edge)
             .await
             .map_err(|_| Problem::new(Code::BadRequest))?;
+        // Serde would take the fields from an array, too; the contract has objects alone.
+        let first = bytes.iter().find(|byte| !b" \t\r\n".contains(byte));
+        if first != Some(&b'{') {
+            return Err(Problem::new(Code::BadRequest));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|_| Problem::new(Code::BadRequest))
