@@ -1,6 +1,10 @@
 //! Rubbish on purpose: what the server says to it, that it says so to nobody else, and that it costs no memory.
 
 mod closes;
+mod corpora;
+mod json_corpus;
+mod origins;
 mod problems;
 mod refusals;
 mod stage;
+mod strings;

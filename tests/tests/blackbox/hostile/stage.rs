@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use engawa_tests::House;
+use anyhow::{Context, Result, ensure};
+use engawa_tests::{House, Node, within};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A file of the repository.
 pub fn from_root(path: &str) -> PathBuf {
@@ -74,4 +76,62 @@ async fn sqlite_file(house: &House) -> Result<PathBuf> {
         }
     }
     anyhow::bail!("no database with gatherings in the data folder")
+}
+
+/// The resident memory of a node, in KiB.
+pub fn resident_kib(node: &Node) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid()?))?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|kib| kib.parse().ok())
+        .context("VmRSS in /proc/PID/status")
+}
+
+/// Sends these bytes on a connection of their own and gives the status and the body of the answer; the head alone
+/// where the connection was switched to another protocol.
+pub async fn raw_call(node: &Node, request: &[u8]) -> Result<(u16, String)> {
+    within("the answer to a raw request", async {
+        let mut stream = TcpStream::connect(node.address()).await?;
+        stream.write_all(request).await?;
+        let mut got = Vec::new();
+        let mut part = [0; 16 * 1024];
+        loop {
+            let n = stream.read(&mut part).await?;
+            got.extend_from_slice(&part[..n]);
+            if let Some(whole) = whole_answer(&got, n == 0) {
+                return Ok(whole);
+            }
+            ensure!(
+                n > 0,
+                "the connection ended in the middle of an answer of {} bytes",
+                got.len()
+            );
+        }
+    })
+    .await?
+}
+
+fn whole_answer(got: &[u8], ended: bool) -> Option<(u16, String)> {
+    let text = String::from_utf8_lossy(got);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
+    });
+    let whole = status == 101 || ended || length.is_some_and(|length: usize| body.len() >= length);
+    whole.then(|| (status, body.to_owned()))
+}
+
+/// What must not stand in a node's log: a panic, or an error that nobody has caused on purpose.
+pub fn log_is_calm(house: &House) -> Result<()> {
+    let log = std::fs::read_to_string(house.log_file())?;
+    let loud = log
+        .lines()
+        .find(|line| line.contains("panic") || line.contains("ERROR"));
+    ensure!(loud.is_none(), "in the log: {}", loud.unwrap_or_default());
+    Ok(())
 }
