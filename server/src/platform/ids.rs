@@ -281,6 +281,11 @@ impl ClientKey {
         is_id(text).then(|| Self(text.to_owned()))
     }
 
+    /// One for a line whose key is not known: no client can send it, so it is nobody's repeat.
+    pub fn of_no_client(seq: Seq) -> Self {
+        Self(format!("#{seq}"))
+    }
+
     /// A random one, for forms whose reader has no script to make it.
     pub fn new(chance: &dyn Chance) -> Self {
         Self(new_id(chance))
@@ -336,6 +341,10 @@ mod tests {
 
     #[test]
     fn a_bad_key_is_refused_where_it_is_read() {
+        assert_eq!(
+            ClientKey::parse(ClientKey::of_no_client(Seq(7)).as_str()),
+            None
+        );
         assert!(serde_json::from_str::<ClientKey>("\"a-B_9\"").is_ok());
         assert!(serde_json::from_str::<ClientKey>("\"a b\"").is_err());
         assert!(serde_json::from_str::<ClientKey>("\"\"").is_err());

@@ -46,7 +46,7 @@ use crate::platform::ids::{Chance, EpochId, NodeId, ParticipantId, RoomId, Seq};
 use crate::platform::keys::{KeyError, KeyRing};
 use crate::platform::sealing::DataKey;
 use crate::platform::settings::Rooms as RoomSettings;
-use crate::platform::store::{Db, StoreError, Stored};
+use crate::platform::store::{Db, Engine, StoreError, Stored};
 use crate::protocol::RoomState;
 
 /// What rooms stand on; `app.rs` builds it.
@@ -328,6 +328,8 @@ impl Rooms {
             room: id.clone(),
             epoch: deps.epoch.clone(),
             readers: gatherings::readers(&deps.db, id).await?,
+            // A SQLite file has one node.
+            shared: deps.db.engine() == Engine::Postgres,
             texts: Arc::clone(&deps.texts),
             grace: deps.grace(),
             about_every_ms: deps.settings.about_every_ms,

@@ -495,6 +495,9 @@ pub(super) async fn read_lines(
             what: format!("the key store: {error}"),
         })?;
     let rows = queries::lines(&deps.db, id, from, to).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let stamps = queries::stamps(&deps.db, id, from, to).await?;
     let mut lines: Vec<Line> = rows
         .into_iter()
@@ -644,7 +647,7 @@ pub(super) fn line_of_frame(frame: &str) -> Option<Line> {
     Some(Line {
         seq: Seq(seq),
         author: ParticipantId::parse(&from.id)?,
-        key: ClientKey::parse(&format!("elsewhere-{seq}"))?,
+        key: ClientKey::of_no_client(Seq(seq)),
         at: at.0,
         shows: Shows::Yes,
         content: Some(super::line::Content {

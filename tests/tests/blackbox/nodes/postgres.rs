@@ -23,7 +23,7 @@ async fn p4_postgresql_restarted_at_once_under_load_loses_nothing_acknowledged()
     let data = Cluster::of_a_test("restarted").await?;
     let keys = Cluster::of_a_test("restarted-keys").await?;
     let house = nodes::house_on(&data, &keys).await?.with_rooms(2);
-    let nodes = Nodes::new(house, 1, None).await?;
+    let nodes = Nodes::new(house, 2, None).await?;
     let running = nodes.start_all().await?;
     let manner = Manner {
         pace_ms: (2, 25),
@@ -60,7 +60,7 @@ async fn p4_postgresql_restarted_at_once_under_load_loses_nothing_acknowledged()
     let judged = talkers.judge(&refs, &manner.rooms).await?;
     let slowest = back.iter().max().copied().unwrap_or_default();
     tell(&format!(
-        "show: {RESTARTS} immediate restarts of PostgreSQL under load: {}; lines are acknowledged again after at most {:.2} s (seed {seed})",
+        "show: {RESTARTS} immediate restarts of PostgreSQL under load of two nodes: {}; both acknowledge again after at most {:.2} s (seed {seed})",
         judged.verdict.summary(),
         slowest.as_secs_f64()
     ));

@@ -143,7 +143,12 @@ impl Room {
         }
         if let Some(n_changes) = complete_to {
             self.loading_changes = false;
+            let came_further = n_changes > self.seen.n_changes;
             self.seen.n_changes = self.seen.n_changes.max(n_changes);
+            // More may have changed since that was read. One that failed is for the next look.
+            if came_further {
+                self.look_for_changes(out);
+            }
         }
     }
 

@@ -48,10 +48,6 @@ impl Room {
         if mode != EnterMode::Duty {
             self.came(&who.participant, Rung::Here, out);
         }
-        let from = match after {
-            Some(after) if after <= self.head => after.next(),
-            Some(_) | None => Seq((self.head.get() - NEWEST_LINES + 1).max(1)),
-        };
         out.push(Effect::NotLive(conn));
         self.members.insert(
             conn,
@@ -59,9 +55,27 @@ impl Room {
                 who,
                 mode,
                 lamp,
-                phase: Phase::Entering { from, ticket },
+                phase: Phase::Arriving { after, ticket },
             },
         );
+        self.arrive(conn);
+    }
+
+    /// Tells somebody who arrives what they missed, as the room knows it now.
+    pub(super) fn go_in(&mut self, conn: ConnId, now: Millis, out: &mut Vec<Effect>) {
+        let newest = Seq((self.head.get() - NEWEST_LINES + 1).max(1));
+        let Some(member) = self.members.get_mut(&conn) else {
+            return;
+        };
+        let Phase::Arriving { after, ticket } = &member.phase else {
+            return;
+        };
+        let from = match *after {
+            Some(after) if after <= self.head => after.next(),
+            Some(_) | None => newest,
+        };
+        let ticket = ticket.clone();
+        member.phase = Phase::Entering { from, ticket };
         let to = self.head.min(from.plus(PAGE_LINES - 1));
         if let Some(lines) = self.ring_lines(from, to) {
             self.entered(conn, from, lines, now, out);
@@ -105,7 +119,13 @@ impl Room {
                 self.page(conn, from, &lines, out)
             }
             // Gone, or entered anew meanwhile: what was read is for nobody.
-            Some(Phase::Entering { .. } | Phase::CatchingUp { .. } | Phase::Live) | None => {}
+            Some(
+                Phase::Arriving { .. }
+                | Phase::Entering { .. }
+                | Phase::CatchingUp { .. }
+                | Phase::Live,
+            )
+            | None => {}
         }
     }
 
@@ -172,7 +192,7 @@ impl Room {
             return;
         };
         let (ticket, caught_up) = match std::mem::replace(&mut member.phase, Phase::Live) {
-            Phase::Entering { ticket, .. } => (ticket, false),
+            Phase::Arriving { ticket, .. } | Phase::Entering { ticket, .. } => (ticket, false),
             Phase::CatchingUp { ticket, .. } => (ticket, true),
             Phase::Live => return,
         };

@@ -45,6 +45,8 @@ pub struct Facts {
     pub epoch: EpochId,
     /// Who can read here, by role.
     pub readers: Vec<Reader>,
+    /// Whether other nodes may write here, too.
+    pub shared: bool,
     /// Words.
     pub texts: Arc<RoomTexts>,
     /// When it slows and pauses.

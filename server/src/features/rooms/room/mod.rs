@@ -8,6 +8,7 @@ mod change;
 mod effect;
 mod enter;
 mod input;
+mod look;
 mod say;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use input::{Asker, Changed, ConnId, Facts, Input, Kept, Refusal, Seen, Which
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use self::look::Arriving;
 use super::life::standing_at;
 use super::line::{Line, NewLine};
 use super::ticket::Ticket;
@@ -31,6 +33,13 @@ use crate::protocol::{
 /// How far a member's view has come.
 #[derive(Clone, Debug)]
 enum Phase {
+    /// `entered` waits for a look at what other nodes kept.
+    Arriving {
+        /// The last they hold.
+        after: Option<Seq>,
+        /// Held until all is told.
+        ticket: Ticket,
+    },
     /// `entered` waits for lines from the store, from this number on.
     Entering {
         /// The first to be told.
@@ -84,7 +93,13 @@ pub struct Room {
     /// Lines that came before the ones they follow.
     ahead: BTreeMap<Seq, (Arc<Line>, Option<Frame>)>,
     loading: bool,
+    /// Whether what loads is a look for those who arrive, and how many of these were begun.
+    looking: bool,
+    n_looks: u64,
+    arriving: Vec<Arriving>,
     loading_changes: bool,
+    /// The highest count of changes that the store told.
+    changes_due: i64,
     members: HashMap<ConnId, Member>,
     pending: HashMap<(ParticipantId, ClientKey), Pending>,
     queue: Vec<NewLine>,
@@ -113,7 +128,11 @@ impl Room {
             changed: HashMap::new(),
             ahead: BTreeMap::new(),
             loading: false,
+            looking: false,
+            n_looks: 0,
+            arriving: Vec::new(),
             loading_changes: false,
+            changes_due: 0,
             members: HashMap::new(),
             pending: HashMap::new(),
             queue: Vec::new(),
@@ -209,6 +228,7 @@ impl Room {
             Input::Seen(seen) => self.see(*seen, &mut out),
             Input::Tick => {}
         }
+        self.let_in(now, &mut out);
         self.close_if_over(now, &mut out);
         self.tell_head(now, &mut out);
         if !self.answered.is_empty() {
@@ -244,23 +264,6 @@ impl Room {
         .map_or((RoomState::Closed, 0), |standing| {
             (standing.state, standing.slow_ms)
         })
-    }
-
-    fn see(&mut self, seen: Seen, out: &mut Vec<Effect>) {
-        let n_changes_known = self.seen.n_changes;
-        let last_seq = seen.last_seq;
-        let n_changes = seen.n_changes;
-        self.seen = Seen {
-            n_changes: n_changes_known,
-            ..seen
-        };
-        self.look_for_missing(last_seq, out);
-        if n_changes > n_changes_known && !self.loading_changes {
-            self.loading_changes = true;
-            out.push(Effect::LoadChanges {
-                after: n_changes_known,
-            });
-        }
     }
 
     /// Lets everybody go once the hour is over.
@@ -370,34 +373,9 @@ impl Room {
         self.remember(now);
     }
 
-    /// Reads what the store has and this node does not, unless its own commit is about to bring it.
-    fn look_for_missing(&mut self, last_seq: Seq, out: &mut Vec<Effect>) {
-        // While a commit is out, its lines are in the store before their authors were told `acked`.
-        if last_seq <= self.head
-            || self.loading
-            || self.committing
-            || self.ahead.contains_key(&self.head.next())
-        {
-            return;
-        }
-        self.loading = true;
-        let to = last_seq.min(self.head.plus(PAGE_LINES));
-        out.push(Effect::Load {
-            conn: None,
-            from: self.head.next(),
-            to,
-        });
-    }
-
-    fn loaded(&mut self, lines: Vec<Arc<Line>>, out: &mut Vec<Effect>) {
-        self.loading = false;
-        self.arrived(not_encoded(lines), out);
-        self.look_for_missing(self.seen.last_seq, out);
-    }
-
     fn not_loaded(&mut self, conn: Option<ConnId>, out: &mut Vec<Effect>) {
         match conn {
-            None => self.loading = false,
+            None => self.not_looked(out),
             Some(conn) => {
                 if self.members.remove(&conn).is_some() {
                     out.push(Effect::NotLive(conn));

@@ -1,6 +1,7 @@
 //! The room against random schedules: a store that answers late and out of order, another node that keeps lines and
 //! whose hints get lost, people who come, go, repeat and come back.
 
+mod arriving_tests;
 mod case_tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -42,6 +43,7 @@ fn facts() -> Facts {
         room: RoomId::parse("r1").expect("an id"),
         epoch: EpochId::parse("e1").expect("an id"),
         readers: Vec::new(),
+        shared: false,
         texts: Arc::default(),
         grace: Grace {
             slow_after_ms: 120_000,
@@ -238,13 +240,23 @@ struct World {
     committing: Option<Vec<NewLine>>,
     hints: Vec<Vec<Arc<Line>>>,
     n_keys: u32,
+    /// How much was in the store when each connection asked to come in.
+    asked_at: HashMap<ConnId, i64>,
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let store = Store::default();
         Self {
-            room: Room::new(facts(), seen(&store), Vec::new(), Millis(0)),
+            room: Room::new(
+                Facts {
+                    shared: seed.is_multiple_of(2),
+                    ..facts()
+                },
+                seen(&store),
+                Vec::new(),
+                Millis(0),
+            ),
             store,
             chance: SeededChance::new(seed),
             beside: Vec::new(),
@@ -253,6 +265,7 @@ impl World {
             committing: None,
             hints: Vec::new(),
             n_keys: 0,
+            asked_at: HashMap::new(),
         }
     }
 
@@ -261,6 +274,10 @@ impl World {
     }
 
     fn apply(&mut self, input: Input) {
+        if let Input::Enter { asker, .. } = &input {
+            self.asked_at
+                .insert(asker.conn, self.store.lines.len() as i64);
+        }
         let effects = self.room.apply(input, Millis(1));
         for effect in effects {
             self.perform(effect);
@@ -270,6 +287,14 @@ impl World {
     fn view(&mut self, conn: ConnId, frame: &Frame) {
         let frame: ServerFrame =
             serde_json::from_str(frame.as_str()).expect("a frame of the contract");
+        if let ServerFrame::Entered(entered) = &frame
+            && self.room.facts.shared
+        {
+            assert!(
+                entered.last_seq >= self.asked_at[&conn],
+                "who comes in hears of all that was kept before, on whichever node"
+            );
+        }
         self.views.entry(conn).or_default().take(&frame);
     }
 
