@@ -1,13 +1,14 @@
 //! What happens on one node reaches the people on another.
 
 use anyhow::Result;
-use engawa_tests::{Nodes, nodes, tell};
+use engawa_tests::{Nodes, Redis, nodes, tell};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s6_a_session_that_ends_on_one_node_closes_its_sockets_on_the_other() -> Result<()> {
-    let nodes = Nodes::new(nodes::house().await?, 2, None).await?;
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(nodes::house().await?, 2, Some(&redis)).await?;
     let running = nodes.start_all().await?;
     let mut person = running[0].tojisha("でていく").await?;
     let stays = running[1].tojisha("のこる").await?;
@@ -34,7 +35,8 @@ async fn s6_a_session_that_ends_on_one_node_closes_its_sockets_on_the_other() ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p4_a_line_that_is_hidden_or_taken_back_on_one_node_is_so_on_the_other() -> Result<()> {
-    let nodes = Nodes::new(nodes::house().await?, 2, None).await?;
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(nodes::house().await?, 2, Some(&redis)).await?;
     let running = nodes.start_all().await?;
     let room = running[0].room().to_owned();
     let mut author = running[0].tojisha("かくひと").await?.enter(&room).await?;
@@ -92,7 +94,8 @@ async fn p1_duty_on_one_node_opens_the_room_on_the_other_and_its_loss_pauses_it_
     let house = nodes::house().await?.with(
         "rooms.slow_after_ms = 1500\nrooms.pause_after_ms = 4000\nrooms.lease_ms = 1500\nrooms.ping_ms = 400\nrooms.pong_grace_ms = 2000\nrooms.watch_every_ms = 300",
     )?;
-    let nodes = Nodes::new(house, 2, None).await?;
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(house, 2, Some(&redis)).await?;
     let mut running = nodes.start_all().await?;
     let room = running[0].room().to_owned();
     let supporter = running[0].supporter().await?;

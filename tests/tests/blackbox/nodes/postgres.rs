@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use engawa_tests::postgres::Cluster;
 use engawa_tests::talker::{Manner, Talkers, seed};
-use engawa_tests::{DEADLINE, Nodes, Person, nodes, tell, within};
+use engawa_tests::{DEADLINE, Nodes, Person, Redis, nodes, tell, within};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
@@ -23,7 +23,8 @@ async fn p4_postgresql_restarted_at_once_under_load_loses_nothing_acknowledged()
     let data = Cluster::of_a_test("restarted").await?;
     let keys = Cluster::of_a_test("restarted-keys").await?;
     let house = nodes::house_on(&data, &keys).await?.with_rooms(2);
-    let nodes = Nodes::new(house, 2, None).await?;
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(house, 2, Some(&redis)).await?;
     let running = nodes.start_all().await?;
     let manner = Manner {
         pace_ms: (2, 25),
@@ -74,7 +75,8 @@ async fn p4_requests_and_sockets_that_are_cut_half_way_poison_no_connection() ->
     // Few connections, so that a poisoned one would be met soon.
     let house = nodes::house().await?.with("store.pg_connections = 3")?;
     let address = house.database_url().context("PostgreSQL")?.to_owned();
-    let nodes = Nodes::new(house, 1, None).await?;
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(house, 1, Some(&redis)).await?;
     let node = nodes.start(0).await?;
     let person = node.tojisha("きられる").await?;
     let room = node.room().to_owned();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use engawa_tests::socket::Came;
-use engawa_tests::{Nodes, Person, nodes, tell};
+use engawa_tests::{Nodes, Person, Redis, nodes, tell};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -19,7 +19,8 @@ const WINDOW: usize = 40;
 async fn p4_two_nodes_that_write_to_the_same_ten_rooms_surface_no_deadlock() -> Result<()> {
     let house = nodes::house().await?.with_rooms(FURTHER_ROOMS);
     let address = house.database_url().context("PostgreSQL")?.to_owned();
-    let nodes = Nodes::new(house, 2, None).await?;
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(house, 2, Some(&redis)).await?;
     let running = nodes.start_all().await?;
     let rooms = running[0].tojisha_rooms();
     assert_eq!(rooms.len(), 10);

@@ -1,0 +1,92 @@
+//! A node of two or three is killed again and again, also between an acknowledgement and its way to the other nodes.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use engawa_tests::talker::{Manner, Talkers, cycles, seed};
+use engawa_tests::{Nodes, Redis, nodes, tell, within};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+
+const CYCLES: usize = 60;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p4_two_nodes_keep_one_order_when_either_is_killed_at_any_instant() -> Result<()> {
+    killed(2, CYCLES / 2).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p4_three_nodes_keep_one_order_when_any_is_killed_at_any_instant() -> Result<()> {
+    killed(3, CYCLES / 2).await
+}
+
+async fn killed(n_nodes: usize, usual_cycles: usize) -> Result<()> {
+    let seed = seed();
+    let cycles = cycles(usual_cycles);
+    let mut chance = StdRng::seed_from_u64(seed);
+    let redis = Redis::start().await?;
+    let house = nodes::house().await?.with_rooms(2);
+    let nodes = Nodes::new(house, n_nodes, Some(&redis)).await?;
+    let mut running = nodes.start_all().await?;
+    let doors = nodes.doors();
+    let manner = Manner {
+        pace_ms: (2, 25),
+        cuts: 0.005,
+        rooms: running[0].tojisha_rooms(),
+        doors: doors.clone(),
+    };
+    let people = nodes.people(&running, 2 * n_nodes).await?;
+    let talkers = Talkers::start(people, &manner, &mut chance);
+    let began = Instant::now();
+    let mut n_between = 0;
+    for cycle in 0..cycles {
+        let context = || format!("cycle {cycle}, seed {seed}");
+        // The span is part of the fault: the node dies at any instant of its life.
+        tokio::time::sleep(Duration::from_millis(chance.random_range(150..700))).await;
+        let victim = chance.random_range(0..running.len());
+        let mut acks = talkers.record.acks();
+        if cycle % 2 == 1 {
+            // From here on what it tells the other nodes waits before Redis. The first acknowledgement that somebody
+            // then has from it is its last: that line was kept and told to nobody elsewhere.
+            nodes.gate(victim)?.shut();
+            let by_victim = async {
+                loop {
+                    if acks.recv().await.is_ok_and(|door| door == doors[victim]) {
+                        return;
+                    }
+                }
+            };
+            // Everybody may be at the other doors just now; then it dies with nothing said.
+            let had = tokio::time::timeout(Duration::from_secs(2), by_victim).await;
+            n_between += usize::from(had.is_ok());
+        }
+        running.remove(victim).kill().await.with_context(context)?;
+        nodes.gate(victim)?.open();
+        // Those who were there go on elsewhere before it is back.
+        within("an acknowledgement by a node that is left", async {
+            while acks.recv().await.is_ok_and(|door| door == doors[victim]) {}
+        })
+        .await
+        .with_context(context)?;
+        let again = nodes.start(victim).await.with_context(context)?;
+        running.insert(victim, again);
+        talkers.all_well().with_context(context)?;
+    }
+    let span = began.elapsed();
+    let refs: Vec<_> = running.iter().collect();
+    let judged = talkers
+        .judge(&refs, &manner.rooms)
+        .await
+        .with_context(|| format!("seed {seed}"))?;
+    tell(&format!(
+        "show: {n_nodes} nodes, {cycles} cycles of a killed node, {n_between} of them between an ack and the other nodes, {:.0} s: {} (seed {seed})",
+        span.as_secs_f64(),
+        judged.verdict.summary()
+    ));
+    anyhow::ensure!(
+        n_between * 3 >= cycles,
+        "only {n_between} kills after an ack: too few to show anything"
+    );
+    judged.must_be_clean(&format!("{n_nodes}-nodes"), seed, cycles * 10)
+}
