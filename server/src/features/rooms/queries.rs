@@ -7,11 +7,6 @@ use crate::platform::ids::{ClientKey, NodeId, ParticipantId, RoomId, Seq, StaffI
 use crate::platform::store::{DATABASE_NOW_MS, Db, Stored, Tx};
 use crate::{on_tx, read, statements};
 
-macro_rules! insert {
-    () => {
-        "INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES "
-    };
-}
 macro_rules! row {
     () => {
         "(?, ?, ?, ?, ?, ?, ?, 'yes', 0)"
@@ -37,9 +32,9 @@ statements! {
                   FROM unnest($1::text[], $2::bigint[]) AS n (room_id, n_lines) WHERE room.id = n.room_id \
                   RETURNING room.id, room.last_seq";
     KEPT_BEFORE = "SELECT seq, at_ms FROM message WHERE room_id = $1 AND author = $2 AND client_key = $3";
-    [sqlite] INSERT_LINE = concat!(insert!(), row!());
-    [sqlite] INSERT_4_LINES = concat!(insert!(), four_rows!());
-    [sqlite] INSERT_16_LINES = concat!(insert!(), four_rows!(), ", ", four_rows!(), ", ", four_rows!(), ", ", four_rows!());
+    [sqlite] INSERT_LINE = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", row!());
+    [sqlite] INSERT_4_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!());
+    [sqlite] INSERT_16_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!(), ", ", four_rows!(), ", ", four_rows!(), ", ", four_rows!());
     [postgres] INSERT_LINES = "INSERT INTO message (room_id, seq, author, client_key, at_ms, shows, change_n, key_version, sealed) \
                     SELECT n.room_id, n.seq, n.author, n.client_key, $1, 'yes', 0, $2, n.sealed \
                     FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::bytea[]) \
