@@ -51,6 +51,8 @@ pub mod names {
     pub const COMMIT_LINES: &str = "engawa_commit_lines";
     /// Histogram, seconds: one group commit.
     pub const COMMIT_SECONDS: &str = "engawa_commit_seconds";
+    /// Counter: transactions tried again because another was first (a deadlock, or rows that changed meanwhile).
+    pub const STORE_RETRIES: &str = "engawa_store_retries_total";
     /// Histogram, seconds: the assessment of one line.
     pub const ASSESS_SECONDS: &str = "engawa_assess_seconds";
     /// Counter: lines read from the store because the bus had lost them.
@@ -192,6 +194,10 @@ fn describe() {
     );
     describe_histogram!(COMMIT_LINES, "Lines in one commit");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One group commit");
+    describe_counter!(
+        STORE_RETRIES,
+        "Transactions tried again because another was first"
+    );
     describe_histogram!(ASSESS_SECONDS, Unit::Seconds, "The assessment of one line");
     describe_counter!(
         GAPS_FILLED,

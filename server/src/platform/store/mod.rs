@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
+use crate::platform::telemetry::names::STORE_RETRIES;
+
 pub use dialect::{DATABASE_NOW_MS, Engine, Only, Statement};
 pub use error::StoreError;
 pub use open::StoreSettings;
@@ -160,7 +162,7 @@ impl Db {
                 match db.once(&work).await {
                     Err(StoreError::Again) if tries < RETRIES_MAX => {
                         tries += 1;
-                        metrics::counter!("engawa_store_retries_total").increment(1);
+                        metrics::counter!(STORE_RETRIES).increment(1);
                         tokio::time::sleep(Duration::from_millis(2 << tries)).await;
                     }
                     outcome => return outcome,

@@ -1,12 +1,19 @@
-//! The schema stands twice; these tests compare the two after all migrations.
+//! The schema stands twice; these tests compare the two after all migrations. And what becomes of transactions that lose
+//! against another, or whose caller hangs up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use regex::Regex;
 use sqlx::{PgPool, SqlitePool};
+use tokio::sync::Barrier;
 
 use super::Db;
 use super::testing::{postgres, sqlite};
+use crate::on_tx;
 
 /// What a column holds, whatever the engine calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,4 +255,115 @@ async fn a_second_migration_changes_nothing() {
     for fresh in [sqlite().await, postgres().await] {
         fresh.db.migrate().await.expect("a migrated store stays");
     }
+}
+
+/// Two transactions that lock the same two rows crosswise, at the same time, the first time each is tried.
+async fn cross(db: &Db) -> [super::Stored<()>; 2] {
+    for name in ["left", "right"] {
+        db.write(move |tx| Box::pin(async move { put(tx, name).await }))
+            .await
+            .expect("a row is made");
+    }
+    let both_hold_one = Arc::new(Barrier::new(2));
+    let crossing = |order: [&'static str; 2]| {
+        let both_hold_one = Arc::clone(&both_hold_one);
+        let first_time = Arc::new(AtomicBool::new(true));
+        db.write(move |tx| {
+            let both_hold_one = Arc::clone(&both_hold_one);
+            let first_time = Arc::clone(&first_time);
+            Box::pin(async move {
+                append(tx, order[0]).await?;
+                if first_time.swap(false, Ordering::SeqCst) {
+                    both_hold_one.wait().await;
+                }
+                append(tx, order[1]).await
+            })
+        })
+    };
+    let (one, other) = tokio::join!(crossing(["left", "right"]), crossing(["right", "left"]));
+    [one, other]
+}
+
+async fn put(tx: &mut super::Tx, name: &str) -> super::Stored<()> {
+    on_tx!(tx, c => sqlx::query("INSERT INTO meta (name, value) VALUES ($1, '')").bind(name).execute(c).await.map(|_| ()))
+}
+
+async fn append(tx: &mut super::Tx, name: &str) -> super::Stored<()> {
+    on_tx!(tx, c => sqlx::query("UPDATE meta SET value = value || 'x' WHERE name = $1").bind(name).execute(c).await.map(|_| ()))
+}
+
+#[test]
+fn p4_a_deadlock_is_tried_again_whole_counted_and_told_to_nobody() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let numbers = recorder.handle();
+    // One thread, so that what the store counts in its own tasks is counted here.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let values = metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let fresh = postgres().await;
+            for outcome in cross(&fresh.db).await {
+                outcome.expect("both are done in the end");
+            }
+            let Db::Pg(pool) = &fresh.db else {
+                panic!("the store is on PostgreSQL");
+            };
+            sqlx::query_scalar::<_, String>(
+                "SELECT value FROM meta WHERE name IN ('left', 'right')",
+            )
+            .fetch_all(pool)
+            .await
+            .expect("the rows are read")
+        })
+    });
+    assert_eq!(values, ["xx", "xx"], "each was done once");
+    let text = numbers.render();
+    assert!(
+        text.contains("engawa_store_retries_total 1"),
+        "one of the two was tried again: {text}"
+    );
+}
+
+#[tokio::test]
+async fn p4_a_caller_that_hangs_up_leaves_no_transaction_open_and_its_write_is_whole_or_not_there()
+{
+    let fresh = postgres().await;
+    for n in 0..200u64 {
+        let name = format!("n{n}");
+        let write = fresh.db.write(move |tx| {
+            let name = name.clone();
+            Box::pin(async move {
+                put(tx, &name).await?;
+                append(tx, &name).await?;
+                append(tx, &name).await
+            })
+        });
+        let begin = fresh.db.begin();
+        // Dropped at some point of its way; never at the same one.
+        let _ = tokio::time::timeout(Duration::from_micros(n * 20), write).await;
+        let _ = tokio::time::timeout(Duration::from_micros(n * 7), begin).await;
+    }
+    let Db::Pg(pool) = &fresh.db else {
+        panic!("the store is on PostgreSQL");
+    };
+    let half: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM meta WHERE name LIKE 'n%' AND value <> 'xx'")
+            .fetch_one(pool)
+            .await
+            .expect("the rows are counted");
+    assert_eq!(half, 0);
+    // All connections can be had, and none of them is within a transaction.
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(pool.acquire().await.expect("a connection is free"));
+    }
+    let open: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+    )
+    .fetch_one(&mut *held[0])
+    .await
+    .expect("the connection answers");
+    assert_eq!(open, 0, "a transaction was left open");
 }
