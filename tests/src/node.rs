@@ -249,11 +249,25 @@ impl Node {
 
     /// SIGTERM, without waiting.
     pub async fn terminate(&self) -> Result<()> {
+        self.signal("-TERM").await
+    }
+
+    /// SIGSTOP: its sockets stay and nothing answers.
+    pub async fn pause(&self) -> Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// SIGCONT.
+    pub async fn go_on(&self) -> Result<()> {
+        self.signal("-CONT").await
+    }
+
+    async fn signal(&self, signal: &str) -> Result<()> {
         let status = Command::new("kill")
-            .args(["-TERM", &self.pid()?.to_string()])
+            .args([signal, &self.pid()?.to_string()])
             .status()
             .await?;
-        anyhow::ensure!(status.success(), "kill -TERM failed");
+        anyhow::ensure!(status.success(), "kill {signal} failed");
         Ok(())
     }
 

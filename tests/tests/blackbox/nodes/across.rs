@@ -89,6 +89,49 @@ async fn p4_a_line_that_is_hidden_or_taken_back_on_one_node_is_so_on_the_other()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p5_who_removes_themselves_on_one_node_leaves_no_word_on_the_other() -> Result<()> {
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(nodes::house().await?, 2, Some(&redis)).await?;
+    let running = nodes.start_all().await?;
+    let room = running[0].room().to_owned();
+    let mut person = running[0].tojisha("きえる").await?;
+    let mut own = person.at(&running[1]).enter(&room).await?;
+    let mut reader = running[1].tojisha("よむひと").await?.enter(&room).await?;
+    let mut gone = Vec::new();
+    for n in 0..3 {
+        let body = format!("きえることば {n}");
+        gone.push(own.say_kept(&room, &format!("k{n}"), &body).await?);
+    }
+    reader.hears("きえることば 2").await?;
+    person.http.delete("/api/v1/me").await?.is(204)?;
+    for seq in gone {
+        reader
+            .wait("a line of somebody who removed themselves", |frame| {
+                frame["type"] == "hidden" && frame["seq"] == seq
+            })
+            .await?;
+    }
+    assert_eq!(own.ends().await?.code, Some(4001));
+    let mut late = running[1].tojisha("おそい").await?.connect().await?;
+    let entered = late.enter(&room).await?;
+    assert!(!entered.to_string().contains("きえることば"), "{entered}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_a_code_is_good_once_on_all_nodes_together() -> Result<()> {
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(nodes::house().await?, 2, Some(&redis)).await?;
+    let running = nodes.start_all().await?;
+    for login in running[0].logins.iter().take(4) {
+        let (one, other) = tokio::join!(running[0].staff(login), running[1].staff(login));
+        let n_in = usize::from(one.is_ok()) + usize::from(other.is_ok());
+        assert_eq!(n_in, 1, "{}: {one:?} {other:?}", login.id);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p1_duty_on_one_node_opens_the_room_on_the_other_and_its_loss_pauses_it_there() -> Result<()>
 {
     let house = nodes::house().await?.with(

@@ -9,16 +9,17 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
-const CYCLES: usize = 60;
+/// Kills, and a pause after each four of them.
+const CYCLES: usize = 75;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p4_two_nodes_keep_one_order_when_either_is_killed_at_any_instant() -> Result<()> {
-    killed(2, CYCLES / 2).await
+    killed(2, CYCLES).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p4_three_nodes_keep_one_order_when_any_is_killed_at_any_instant() -> Result<()> {
-    killed(3, CYCLES / 2).await
+    killed(3, CYCLES).await
 }
 
 async fn killed(n_nodes: usize, usual_cycles: usize) -> Result<()> {
@@ -39,12 +40,20 @@ async fn killed(n_nodes: usize, usual_cycles: usize) -> Result<()> {
     let people = nodes.people(&running, 2 * n_nodes).await?;
     let talkers = Talkers::start(people, &manner, &mut chance);
     let began = Instant::now();
-    let mut n_between = 0;
+    let (mut n_between, mut n_paused) = (0, 0);
     for cycle in 0..cycles {
         let context = || format!("cycle {cycle}, seed {seed}");
         // The span is part of the fault: the node dies at any instant of its life.
         tokio::time::sleep(Duration::from_millis(chance.random_range(150..700))).await;
         let victim = chance.random_range(0..running.len());
+        if cycle % 5 == 4 {
+            // It wakes in the middle of what it was doing, while the others went on.
+            running[victim].pause().await.with_context(context)?;
+            tokio::time::sleep(Duration::from_millis(chance.random_range(300..900))).await;
+            running[victim].go_on().await.with_context(context)?;
+            n_paused += 1;
+            continue;
+        }
         let mut acks = talkers.record.acks();
         if cycle % 2 == 1 {
             // From here on what it tells the other nodes waits before Redis. The first acknowledgement that somebody
@@ -80,12 +89,13 @@ async fn killed(n_nodes: usize, usual_cycles: usize) -> Result<()> {
         .await
         .with_context(|| format!("seed {seed}"))?;
     tell(&format!(
-        "show: {n_nodes} nodes, {cycles} cycles of a killed node, {n_between} of them between an ack and the other nodes, {:.0} s: {} (seed {seed})",
+        "show: {n_nodes} nodes, {cycles} cycles in {:.0} s ({} kills, {n_between} of them between an ack and the other nodes; {n_paused} pauses): {} (seed {seed})",
         span.as_secs_f64(),
+        cycles - n_paused,
         judged.verdict.summary()
     ));
     anyhow::ensure!(
-        n_between * 3 >= cycles,
+        n_between * 4 >= cycles,
         "only {n_between} kills after an ack: too few to show anything"
     );
     judged.must_be_clean(&format!("{n_nodes}-nodes"), seed, cycles * 10)
