@@ -31,6 +31,7 @@ statements! {
     [postgres] TAKE_NUMBERS_ALL = "UPDATE room SET last_seq = last_seq + n.n_lines \
                   FROM unnest($1::text[], $2::bigint[]) AS n (room_id, n_lines) WHERE room.id = n.room_id \
                   RETURNING room.id, room.last_seq";
+    [postgres] AFTER_OTHERS = "SELECT id FROM room WHERE id = $1 FOR SHARE";
     KEPT_BEFORE = "SELECT seq, at_ms FROM message WHERE room_id = $1 AND author = $2 AND client_key = $3";
     [sqlite] INSERT_LINE = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", row!());
     [sqlite] INSERT_4_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!());
@@ -164,13 +165,21 @@ fn json(list: &impl serde::Serialize) -> String {
     serde_json::to_string(list).expect("texts and numbers are JSON")
 }
 
+/// The number of a key that was kept before. A commit of another node that is under way is waited for, also one whose node
+/// has died meanwhile: what is refused now must not be kept after.
 pub(super) async fn kept_before(
     db: &Db,
     room: &RoomId,
     author: &ParticipantId,
     key: &ClientKey,
 ) -> Stored<Option<(Seq, Millis)>> {
-    read!(db, p => query_as::<_, (Seq, Millis)>(KEPT_BEFORE).bind(room).bind(author).bind(key).fetch_optional(p).await)
+    if let Db::Sqlite { .. } = db {
+        return read!(db, p => query_as::<_, (Seq, Millis)>(KEPT_BEFORE).bind(room).bind(author).bind(key).fetch_optional(p).await);
+    }
+    let mut tx = db.begin().await?;
+    on_tx!(&mut tx, c => query(AFTER_OTHERS).bind(room).execute(c).await.map(|_| ()))?;
+    // A statement of its own, which sees what those before it committed. Nothing is written, so nothing is flushed.
+    on_tx!(&mut tx, c => query_as::<_, (Seq, Millis)>(KEPT_BEFORE).bind(room).bind(author).bind(key).fetch_optional(c).await)
 }
 
 /// Which of these were kept before; in a transaction that holds their rooms' locks.

@@ -237,3 +237,62 @@ on_both_engines!(p5_a_removed_person_leaves_no_words_in_a_room_that_still_lives,
     assert_eq!(left[0].shows, "taken_back");
     assert!(left[0].sealed.is_none(), "the words do not");
 });
+
+/// Waits until a statement of this database waits for a lock.
+async fn something_waits(pool: &sqlx::PgPool) {
+    let waits = async {
+        loop {
+            let n: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(pool)
+            .await
+            .expect("the store answers");
+            if n > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waits)
+        .await
+        .expect("the look waits for the commit that is under way");
+}
+
+#[tokio::test]
+async fn p4_a_key_is_looked_up_after_the_commit_of_another_node_that_is_under_way() {
+    let fresh = crate::platform::store::testing::postgres().await;
+    let db = &fresh.db;
+    let Db::Pg(pool) = db else {
+        panic!("the store is on PostgreSQL");
+    };
+    let room = add_room(db, "under-way").await;
+    let author = ParticipantId::parse("somebody").expect("an id");
+    let key = ClientKey::parse("k1").expect("a key");
+    // What a node does that dies before it hears of its commit.
+    let mut elsewhere = db.begin().await.expect("a transaction");
+    queries::lock(&mut elsewhere, &room)
+        .await
+        .expect("the room's lock");
+    let line = queries::SealedLine {
+        room: &room,
+        seq: Seq(1),
+        author: &author,
+        key: &key,
+        sealed: vec![0; 8],
+    };
+    queries::insert_lines(&mut elsewhere, NOW, 1, vec![line])
+        .await
+        .expect("the line is written");
+    let look = queries::kept_before(db, &room, &author, &key);
+    let then_commit = async {
+        something_waits(pool).await;
+        elsewhere.commit().await.expect("the commit");
+    };
+    let (found, ()) = tokio::join!(look, then_commit);
+    assert_eq!(
+        found.expect("the store answers").map(|(seq, _)| seq),
+        Some(Seq(1)),
+        "else it would be refused, and stored"
+    );
+}
