@@ -21,7 +21,7 @@ use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
 use crate::platform::clock::{Clock, SystemClock, wait_ms};
 use crate::platform::ids::{Chance, NodeId, SystemChance};
 use crate::platform::keys::{KeyFile, KeyRing, KeyStore, Purpose};
-use crate::platform::limits;
+use crate::platform::limits::{self, AddressKeys, Cluster, ClusterParts};
 use crate::platform::settings::Settings;
 use crate::platform::store::{Db, StoreSettings};
 use crate::platform::telemetry::{self, Numbers};
@@ -178,7 +178,13 @@ impl Node {
             let rooms = removal_rooms.clone();
             Box::pin(async move { rooms.remove_person(&PersonId::Handle(handle)).await })
         }));
+        let addresses = Arc::new(AddressKeys::new(
+            Arc::clone(&ground.clock),
+            Arc::clone(&ground.chance),
+        ));
         let edge = Edge::new(EdgeParts {
+            cluster: cluster(&ground, &addresses)?,
+            addresses,
             settings: ground.settings.clone(),
             identity: Arc::clone(&ground.identity),
             rooms,
@@ -348,6 +354,25 @@ fn bus(ground: &Ground) -> anyhow::Result<Arc<dyn Bus>> {
         chance: Arc::clone(&ground.chance),
     })?;
     Ok(Arc::new(bus))
+}
+
+/// The quotas of all nodes together, where there are several.
+fn cluster(ground: &Ground, addresses: &Arc<AddressKeys>) -> anyhow::Result<Option<Cluster>> {
+    let Some(url) = &ground.settings.redis_url else {
+        return Ok(None);
+    };
+    let cluster = Cluster::start(ClusterParts {
+        url: url.clone(),
+        prefix: ground.settings.redis_prefix.clone(),
+        answer_within: wait_ms(ground.settings.redis.answer_ms),
+        check_within: wait_ms(ground.settings.redis.limits_ms),
+        key: ground.key_file.key_for(Purpose::Limits),
+        limits: ground.settings.limits.clone(),
+        addresses: Arc::clone(addresses),
+        clock: Arc::clone(&ground.clock),
+        chance: Arc::clone(&ground.chance),
+    })?;
+    Ok(Some(cluster))
 }
 
 /// The words rooms say, from the one catalogue.

@@ -12,7 +12,7 @@ use super::identity_pages::names;
 use super::problem::{Document, Problem};
 use super::session::{Signed, cookie, no_cookie};
 use super::state::{Edge, EdgeState};
-use super::visitor::{Body, Network, limit_person, set_cookie};
+use super::visitor::{Body, Network, limit_person_everywhere, set_cookie};
 use crate::features::identity::{Newcomer, Refusal, SignedIn};
 use crate::platform::limits::Bucket;
 use crate::protocol::{
@@ -54,7 +54,7 @@ async fn make_handle(
     network: Network,
     Body(body): Body<MakeHandle>,
 ) -> Result<Response, Problem> {
-    network.limit(&edge, Bucket::Handles)?;
+    network.limit(&edge, Bucket::Handles).await?;
     let newcomer = Newcomer {
         name: body.name,
         standing: body.standing,
@@ -85,7 +85,7 @@ async fn make_recovery(
     State(edge): State<EdgeState>,
     Signed(session): Signed,
 ) -> Result<Response, Problem> {
-    limit_person(&edge, Bucket::Recover, &session)?;
+    limit_person_everywhere(&edge, Bucket::Recover, &session).await?;
     let code = edge.identity.make_recovery(&session).await?;
     let out = RecoveryOut {
         recovery_code: code.text().to_string(),
@@ -109,7 +109,7 @@ async fn recover(
     network: Network,
     Body(body): Body<Recover>,
 ) -> Result<Response, Problem> {
-    network.limit(&edge, Bucket::Recover)?;
+    network.limit(&edge, Bucket::Recover).await?;
     let device = body.device.unwrap_or(Device::Shared);
     let signed_in = edge.identity.recover(&body.recovery_code, device).await?;
     Ok(welcome(&edge, StatusCode::OK, &signed_in))
@@ -131,7 +131,7 @@ async fn staff_login(
     network: Network,
     Body(body): Body<StaffLogin>,
 ) -> Result<Response, Problem> {
-    network.limit_login(&edge, &body.id)?;
+    network.limit_login(&edge, &body.id).await?;
     let signed_in = edge
         .identity
         .login_staff(&body.id, &body.password, &body.totp)

@@ -17,7 +17,7 @@ use super::problem::{Code, Problem};
 use super::session::{Signed, cookie, no_cookie};
 use super::state::{Edge, EdgeState};
 use super::visitor::{
-    Network, Visitor, fields, html, limit_person, refused, see_other, set_cookie,
+    Network, Visitor, fields, html, limit_person_everywhere, refused, see_other, set_cookie,
 };
 use crate::features::gatherings;
 use crate::features::identity::{Newcomer, Session};
@@ -108,7 +108,7 @@ async fn enter(
         view.device_missing = view.device.is_none();
         return html(StatusCode::UNPROCESSABLE_ENTITY, &view);
     };
-    let made = match network.limit(&edge, Bucket::Handles) {
+    let made = match network.limit(&edge, Bucket::Handles).await {
         Err(problem) => Err(problem),
         Ok(()) => {
             let newcomer = Newcomer {
@@ -188,7 +188,7 @@ async fn back(
     let typed = fields(form);
     // Whoever says nothing about the device is believed to share it.
     let device = Device::from_wire(&typed.device).unwrap_or(Device::Shared);
-    let found = match network.limit(&edge, Bucket::Recover) {
+    let found = match network.limit(&edge, Bucket::Recover).await {
         Err(problem) => Err(problem),
         Ok(()) => edge
             .identity
@@ -257,7 +257,7 @@ async fn make_words(State(edge): State<EdgeState>, visitor: Visitor) -> Response
     let Some(session) = &visitor.session else {
         return visitor.problem(&Code::NoSession.into(), "/", None);
     };
-    let made = match limit_person(&edge, Bucket::Recover, session) {
+    let made = match limit_person_everywhere(&edge, Bucket::Recover, session).await {
         Err(problem) => Err(problem),
         Ok(()) => edge
             .identity

@@ -20,6 +20,7 @@ use crate::platform::bus::LocalNet;
 use crate::platform::clock::{Clock, TestClock};
 use crate::platform::ids::{Chance, NodeId, Secret, SystemChance};
 use crate::platform::keys::{KeyFile, KeyRing, KeyStore, Purpose};
+use crate::platform::limits::AddressKeys;
 use crate::platform::settings::Settings;
 use crate::platform::store::testing::{Fresh, sqlite};
 use crate::protocol::{Role, RoleKind};
@@ -78,7 +79,10 @@ async fn house() -> House {
         outbox_frames_max: 512,
         outbox_bytes_max: 262_144,
     });
+    let addresses = AddressKeys::new(Arc::clone(&clock), Arc::clone(&chance));
     let edge = Edge::new(EdgeParts {
+        addresses: Arc::new(addresses),
+        cluster: None,
         settings,
         identity,
         rooms: rooms.await.expect("rooms"),

@@ -139,7 +139,7 @@ async fn login(
     form: Result<Form<LoginFields>, FormRejection>,
 ) -> Response {
     let typed = fields(form);
-    let outcome = match network.limit_login(&edge, &typed.id) {
+    let outcome = match network.limit_login(&edge, &typed.id).await {
         Err(problem) => Err(problem),
         Ok(()) => edge
             .identity
@@ -201,7 +201,7 @@ async fn first(
         Ok(None) => return visitor.problem(&Code::NotFound.into(), "/s", None),
         Err(error) => return visitor.problem(&error.into(), "/s", None),
     };
-    if let Err(problem) = network.limit_login(&edge, FIRST_ACCOUNT) {
+    if let Err(problem) = network.limit_login(&edge, FIRST_ACCOUNT).await {
         return visitor.problem(&problem, &format!("/s/first/{token}"), None);
     }
     let manager = FirstManager {

@@ -9,7 +9,7 @@ use crate::features::identity::Identity;
 use crate::features::rooms::{ConnId, Rooms};
 use crate::platform::clock::Clock;
 use crate::platform::ids::Chance;
-use crate::platform::limits::{AddressKeys, Rates};
+use crate::platform::limits::{AddressKeys, Cluster, Quotas, Rates};
 use crate::platform::settings::Settings;
 use crate::platform::telemetry::Numbers;
 
@@ -34,10 +34,12 @@ pub struct Edge {
     pub identity: Arc<Identity>,
     /// The rooms of this node.
     pub rooms: Rooms,
-    /// Quotas.
+    /// Quotas of this node alone: of what comes often, and of what costs this node.
     pub rates: Arc<Rates>,
+    /// Quotas of all nodes together: of what somebody could try at each of them.
+    pub quotas: Quotas,
     /// Hashes of addresses, for quotas alone.
-    pub addresses: AddressKeys,
+    pub addresses: Arc<AddressKeys>,
     /// The sockets of this node.
     pub sockets: Sockets,
     /// Time.
@@ -63,6 +65,10 @@ pub struct EdgeParts {
     pub identity: Arc<Identity>,
     /// The rooms of this node.
     pub rooms: Rooms,
+    /// Hashes of addresses, for quotas alone.
+    pub addresses: Arc<AddressKeys>,
+    /// The quotas of all nodes, if there are several.
+    pub cluster: Option<Cluster>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -81,9 +87,11 @@ pub type EdgeState = Arc<Edge>;
 impl Edge {
     /// The edge of a node.
     pub fn new(parts: EdgeParts) -> EdgeState {
+        let rates = Arc::new(Rates::new(&parts.settings.limits));
         Arc::new(Self {
-            rates: Arc::new(Rates::new(&parts.settings.limits)),
-            addresses: AddressKeys::new(Arc::clone(&parts.clock), Arc::clone(&parts.chance)),
+            quotas: Quotas::new(Arc::clone(&rates), parts.cluster),
+            rates,
+            addresses: parts.addresses,
             sockets: Sockets::default(),
             settings: parts.settings,
             identity: parts.identity,

@@ -1,7 +1,6 @@
 //! Whoever looks at a page, and what all handlers of pages and calls do alike.
 
 use std::convert::Infallible;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
@@ -91,38 +90,55 @@ impl FromRequestParts<EdgeState> for Network {
 }
 
 impl Network {
-    /// Counts one for this network.
+    /// Counts one for this network, over all nodes.
     ///
     /// # Errors
     /// `too_fast`.
-    pub fn limit(&self, edge: &Edge, bucket: Bucket) -> Result<(), Problem> {
-        edge.rates.check(bucket, self.0).map_err(too_fast)
+    pub async fn limit(&self, edge: &Edge, bucket: Bucket) -> Result<(), Problem> {
+        edge.quotas.check(bucket, self.0).await.map_err(too_fast)
     }
 
-    /// Counts one try for an account from this network: nobody elsewhere can use up the tries of somebody, and the
-    /// people of one office do not use up each other's.
+    /// Counts one try for an account from this network, over all nodes: nobody elsewhere can use up the tries of
+    /// somebody, and the people of one office do not use up each other's.
     ///
     /// # Errors
     /// `too_fast`.
-    pub fn limit_login(&self, edge: &Edge, id: &str) -> Result<(), Problem> {
-        let mut pair = DefaultHasher::new();
-        (self.0, id.trim()).hash(&mut pair);
-        let key = edge.rates.key(&pair.finish().to_le_bytes());
-        edge.rates.check(Bucket::Logins, key).map_err(too_fast)
+    pub async fn limit_login(&self, edge: &Edge, id: &str) -> Result<(), Problem> {
+        let key = edge.addresses.key_of(Some(self.0), id.trim());
+        edge.quotas
+            .check(Bucket::Logins, key)
+            .await
+            .map_err(too_fast)
     }
 }
 
-/// Counts one for whoever a session belongs to.
+/// Counts one for whoever a session belongs to, on this node.
 ///
 /// # Errors
 /// `too_fast`.
 pub fn limit_person(edge: &Edge, bucket: Bucket, session: &Session) -> Result<(), Problem> {
-    let whom = match session.handle_id() {
+    let key = edge.rates.key(whom(session).as_bytes());
+    edge.rates.check(bucket, key).map_err(too_fast)
+}
+
+/// As [`limit_person`], over all nodes.
+///
+/// # Errors
+/// `too_fast`.
+pub async fn limit_person_everywhere(
+    edge: &Edge,
+    bucket: Bucket,
+    session: &Session,
+) -> Result<(), Problem> {
+    let key = edge.addresses.key_of(None, whom(session));
+    edge.quotas.check(bucket, key).await.map_err(too_fast)
+}
+
+fn whom(session: &Session) -> &str {
+    match session.handle_id() {
         Some(handle) => handle.as_str(),
         None => session.id.as_str(),
-    };
-    let key = edge.rates.key(whom.as_bytes());
-    edge.rates.check(bucket, key).map_err(too_fast)
+    }
 }
 
 fn too_fast(wait: RetryAfter) -> Problem {

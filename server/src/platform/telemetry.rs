@@ -65,6 +65,8 @@ pub mod names {
     pub const BUS_DROPPED: &str = "engawa_bus_dropped_total";
     /// Counter: hints that no node with this key file sealed. Anything but 0 is a wrong key file, or somebody at Redis.
     pub const BUS_FOREIGN: &str = "engawa_bus_foreign_total";
+    /// Counter, with Redis: quotas that a node decided alone because Redis did not answer in time.
+    pub const LIMITS_FALLBACK: &str = "engawa_limits_fallback_total";
     /// Counter, by `part`: failures that a person may have felt.
     pub const FAILURES: &str = "engawa_failures_total";
     /// Gauge: data keys open in this node's memory.
@@ -218,6 +220,10 @@ fn describe() {
     describe_counter!(
         BUS_FOREIGN,
         "Hints that no node with this key file sealed; anything but 0 is a wrong key file, or somebody at Redis"
+    );
+    describe_counter!(
+        LIMITS_FALLBACK,
+        "Quotas that this node decided alone because Redis did not answer in time"
     );
     describe_counter!(FAILURES, "Failures that a person may have felt, by part");
     describe_gauge!(KEYS_HELD, "Data keys open in this node's memory");

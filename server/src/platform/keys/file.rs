@@ -27,6 +27,8 @@ pub enum Purpose {
     Audit,
     /// Sealing what travels between nodes.
     Bus,
+    /// Hashing whom nodes count together.
+    Limits,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::StaffSecrets => "staff-secrets",
             Self::Audit => "audit",
             Self::Bus => "bus",
+            Self::Limits => "limits",
         }
     }
 }

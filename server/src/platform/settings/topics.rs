@@ -163,6 +163,8 @@ topic! {
     Redis, "redis" {
         /// Milliseconds that Redis has for an answer; then it is away, and rooms read the store.
         answer_ms: i64 = 1000, 10..=60_000;
+        /// Milliseconds that somebody waits for Redis to count a try to log in; then the node counts alone.
+        limits_ms: i64 = 100, 1..=60_000;
     }
 }
 

@@ -1,21 +1,9 @@
-//! The bus over a real Redis, through a wire that a test can cut.
-//!
-//! Redis is taken from `ENGAWA_TEST_REDIS_URL` (`ops/test` and `ops/with-redis` start one and set it). Each test has a
-//! prefix of its own there.
-
-use ::redis::IntoConnectionInfo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+//! The bus over a real Redis, through a wire that a test can cut. Each test has a prefix of its own there.
 
 use super::*;
 use crate::platform::ids::{Secret, new_id};
+use crate::platform::redis::testing::{Wire, redis_url};
 use crate::platform::sealing::DataKey;
-
-fn redis_url() -> String {
-    std::env::var("ENGAWA_TEST_REDIS_URL").expect(
-        "this test needs Redis: run it by `ops/test` or `ops/with-redis`, or set ENGAWA_TEST_REDIS_URL (Debian: apt-get install redis-server)",
-    )
-}
 
 /// A centre of its own on the shared Redis.
 struct Centre {
@@ -44,62 +32,6 @@ impl Centre {
             chance: Arc::new(SystemChance),
         })
         .expect("an address")
-    }
-}
-
-/// A wire to Redis that can be cut, stay cut, and be whole again.
-struct Wire {
-    port: u16,
-    running: Option<AbortHandle>,
-}
-
-impl Wire {
-    async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let mut wire = Self {
-            port,
-            running: None,
-        };
-        wire.run(listener);
-        wire
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    fn run(&mut self, listener: TcpListener) {
-        let info = redis_url().into_connection_info().expect("an address");
-        let redis = info.addr().to_string();
-        let running = tokio::spawn(async move {
-            // With the task go all its connections.
-            let mut open = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let redis = redis.clone();
-                open.spawn(async move {
-                    let mut far = TcpStream::connect(redis).await.expect("Redis listens");
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        self.running = Some(running.abort_handle());
-    }
-
-    fn cut(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.abort();
-        }
-    }
-
-    async fn mend(&mut self) {
-        let listener = loop {
-            match TcpListener::bind(("127.0.0.1", self.port)).await {
-                Ok(listener) => break listener,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        };
-        self.run(listener);
     }
 }
 
@@ -171,6 +103,22 @@ async fn a_cut_wire_is_told_to_every_room_and_mended_by_itself() {
 }
 
 #[tokio::test]
+async fn a_redis_that_says_nothing_any_more_counts_as_away() {
+    let centre = Centre::new();
+    let mut wire = Wire::new().await;
+    let (near, far) = (centre.node(), centre.node_at(&wire.url()));
+    let mut heard = far.stream().expect("the stream can be taken");
+    far.join(&room("a"));
+    until_heard(&near, &mut heard, &hint("a", News::Head)).await;
+    while heard.try_recv().is_some() {}
+
+    wire.stall(true);
+    until_lost(&mut heard, "a").await;
+    wire.stall(false);
+    until_heard(&near, &mut heard, &hint("a", News::Changed)).await;
+}
+
+#[tokio::test]
 async fn what_could_not_be_published_is_told_to_the_others_as_lost() {
     let centre = Centre::new();
     let mut wire = Wire::new().await;
@@ -232,11 +180,7 @@ async fn p5_nothing_that_was_published_is_kept_by_redis() {
         one.publish(lines("a", n));
     }
     until_heard(&one, &mut heard, &hint("a", News::Head)).await;
-    let mut connection = ::redis::Client::open(redis_url())
-        .expect("an address")
-        .get_multiplexed_async_connection()
-        .await
-        .expect("Redis answers");
+    let mut connection = crate::platform::redis::testing::connection().await;
     let kept: Vec<String> = ::redis::cmd("KEYS")
         .arg(format!("{}*", centre.prefix))
         .query_async(&mut connection)

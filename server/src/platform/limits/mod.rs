@@ -1,8 +1,13 @@
-//! Rates a node allows, per key.
+//! Rates a node allows, and with Redis all nodes together, per key.
 //!
 //! Keys are opaque: a handle, a socket or an address goes in as a hash and cannot be read back. An address is
-//! hashed under a key that lives for one day, in this process's memory only, so that no dump of a limiter says
+//! hashed under a key that lives for one day, in the memory of the nodes only, so that no dump of a limiter says
 //! who was here, and nothing joins up two days (promise 5). A limit slows; it never marks anybody (promise 7).
+
+mod breaker;
+mod cluster;
+
+pub use cluster::{Cluster, ClusterParts, Quotas};
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -40,6 +45,38 @@ pub enum Bucket {
     Recover,
     /// New sockets, by address.
     Upgrades,
+}
+
+impl Bucket {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Say => "say",
+            Self::Frames => "frames",
+            Self::Handles => "handles",
+            Self::Logins => "logins",
+            Self::Recover => "recover",
+            Self::Upgrades => "upgrades",
+        }
+    }
+}
+
+/// How many at once, and after which time one more.
+fn quota(limits: &settings::Limits, bucket: Bucket) -> (NonZeroU32, Duration) {
+    let (burst, interval) = match bucket {
+        Bucket::Say => (limits.say_burst, wait_ms(limits.say_interval_ms)),
+        Bucket::Frames => (
+            limits.frames_per_10s,
+            Duration::from_secs(10) / limits.frames_per_10s.max(1),
+        ),
+        Bucket::Handles => (limits.handles_burst, wait_ms(limits.handles_interval_ms)),
+        Bucket::Logins => (limits.logins_burst, wait_ms(limits.logins_interval_ms)),
+        Bucket::Recover => (limits.recover_burst, wait_ms(limits.recover_interval_ms)),
+        Bucket::Upgrades => (limits.upgrades_burst, wait_ms(limits.upgrades_interval_ms)),
+    };
+    (
+        NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN),
+        interval.max(Duration::from_nanos(1)),
+    )
 }
 
 /// Whom a quota is for, as a hash.
@@ -100,21 +137,20 @@ impl Rates {
 impl<C: Ticks + Clone> Rates<C> {
     /// As [`Rates::new`], on a clock that a test owns.
     pub fn on(limits: &settings::Limits, ticks: &C) -> Self {
-        let keyed = |burst: u32, interval: Duration| {
-            let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-            let quota = Quota::with_period(interval.max(Duration::from_nanos(1)))
+        let keyed = |bucket| {
+            let (burst, interval) = quota(limits, bucket);
+            let quota = Quota::with_period(interval)
                 .expect("the period is not zero")
                 .allow_burst(burst);
             RateLimiter::new(quota, DashMapStateStore::default(), ticks.clone())
         };
-        let per_10s = Duration::from_secs(10) / limits.frames_per_10s.max(1);
         Self {
-            say: keyed(limits.say_burst, wait_ms(limits.say_interval_ms)),
-            frames: keyed(limits.frames_per_10s, per_10s),
-            handles: keyed(limits.handles_burst, wait_ms(limits.handles_interval_ms)),
-            logins: keyed(limits.logins_burst, wait_ms(limits.logins_interval_ms)),
-            recover: keyed(limits.recover_burst, wait_ms(limits.recover_interval_ms)),
-            upgrades: keyed(limits.upgrades_burst, wait_ms(limits.upgrades_interval_ms)),
+            say: keyed(Bucket::Say),
+            frames: keyed(Bucket::Frames),
+            handles: keyed(Bucket::Handles),
+            logins: keyed(Bucket::Logins),
+            recover: keyed(Bucket::Recover),
+            upgrades: keyed(Bucket::Upgrades),
             hasher: RandomState::new(),
         }
     }
@@ -165,7 +201,8 @@ impl<C: Ticks + Clone> Rates<C> {
     }
 }
 
-/// Hashes addresses under a key of the day. The key is never stored, sent or printed.
+/// Hashes addresses, and whom else all nodes count together, under a key of the day. The key is never stored, sent or
+/// printed.
 pub struct AddressKeys {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -192,15 +229,32 @@ impl AddressKeys {
 
     /// The key of an address's network: IPv4 as it is, IPv6 to /56, as providers hand out whole networks.
     pub fn key(&self, address: IpAddr) -> RateKey {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => self.tag(&v4.octets()),
+            IpAddr::V6(v6) => self.tag(&v6.octets()[..7]),
+        }
+    }
+
+    /// The key of somebody who is no address, at a network or anywhere.
+    pub fn key_of(&self, at: Option<RateKey>, whom: &str) -> RateKey {
+        let mut data = b"whom:".to_vec();
+        data.extend_from_slice(&at.map_or(0, |at| at.0).to_le_bytes());
+        data.extend_from_slice(whom.as_bytes());
+        self.tag(&data)
+    }
+
+    /// Takes the day's key that all nodes have.
+    fn share(&self, day: Day, key: DataKey) {
+        *self.today.lock().unwrap_or_else(PoisonError::into_inner) = (day, key);
+    }
+
+    fn tag(&self, data: &[u8]) -> RateKey {
         let day = self.clock.today();
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.0 != day {
             *today = (day, DataKey::new(&*self.chance));
         }
-        let tag = match address.to_canonical() {
-            IpAddr::V4(v4) => today.1.tag(&v4.octets()),
-            IpAddr::V6(v6) => today.1.tag(&v6.octets()[..7]),
-        };
+        let tag = today.1.tag(data);
         let (head, _) = tag.split_first_chunk().expect("a tag has 32 bytes");
         RateKey(u64::from_le_bytes(*head))
     }

@@ -1,5 +1,8 @@
 //! The way to Redis, for the bus and for limits. What they do with it is theirs.
 
+#[cfg(test)]
+pub mod testing;
+
 use redis::io::tcp::TcpSettings;
 use redis::{IntoConnectionInfo, ProtocolVersion};
 
