@@ -141,8 +141,10 @@ impl Nodes {
             .sum())
     }
 
-    /// The house they stand in.
-    pub fn house(&self) -> &House {
-        &self.house
+    /// What all nodes have logged as an error so far, and their panics.
+    pub fn failures(&self) -> Result<Vec<String>> {
+        let log = std::fs::read_to_string(self.house.log_file())?;
+        let bad = |line: &&str| line.contains("ERROR") || line.contains("panicked");
+        Ok(log.lines().filter(bad).map(str::to_owned).collect())
     }
 }

@@ -1,7 +1,9 @@
 //! What happens on one node reaches the people on another.
 
-use anyhow::Result;
-use engawa_tests::{Nodes, Redis, nodes, tell};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use engawa_tests::{Nodes, Redis, nodes, postgres, tell, within};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -85,6 +87,84 @@ async fn p4_a_line_that_is_hidden_or_taken_back_on_one_node_is_so_on_the_other()
             .collect();
         assert_eq!(shown, [stays], "{entered}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p4_a_key_is_the_same_line_on_every_node_and_no_other_key_is() -> Result<()> {
+    let redis = Redis::start().await?;
+    let nodes = Nodes::new(nodes::house().await?, 2, Some(&redis)).await?;
+    let running = nodes.start_all().await?;
+    let room = running[0].room().to_owned();
+    let person = running[0].tojisha("ふたつのドア").await?;
+    let mut here = person.enter(&room).await?;
+    let mut there = person.at(&running[1]).enter(&room).await?;
+    let first = here.say_kept(&room, "k1", "ひとつめ").await?;
+    there.hears("ひとつめ").await?;
+    assert_eq!(there.say_kept(&room, "k1", "ひとつめ").await?, first);
+    // Keys that a node might make up for lines it heard of.
+    for key in [format!("elsewhere-{first}"), first.to_string()] {
+        let seq = there
+            .say_kept(&room, &key, &format!("べつのことば {key}"))
+            .await?;
+        assert!(seq > first, "{key} was taken for the line {first}");
+        here.hears(&format!("べつのことば {key}")).await?;
+    }
+    // At the same instant on both: one line, one number.
+    for n in 0..20 {
+        let (key, body) = (format!("both-{n}"), format!("どちらも {n}"));
+        let (one, other) = tokio::join!(
+            here.say_kept(&room, &key, &body),
+            there.say_kept(&room, &key, &body)
+        );
+        assert_eq!(one?, other?, "{key}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p5_a_room_that_two_nodes_have_is_forgotten_by_both() -> Result<()> {
+    let redis = Redis::start().await?;
+    let house = nodes::house()
+        .await?
+        .with("demo.open_ms = 9000\nrooms.keep_ms = 1500\nrooms.watch_every_ms = 300")?;
+    let (data, keys) = (postgres::data()?, postgres::keys()?);
+    let address = house.database_url().context("PostgreSQL")?.to_owned();
+    let keys_address = house.keys_url().context("PostgreSQL")?.to_owned();
+    let nodes = Nodes::new(house, 2, Some(&redis)).await?;
+    let running = nodes.start_all().await?;
+    let room = running[0].room().to_owned();
+    let mut sockets = Vec::new();
+    for node in &running {
+        sockets.push(node.tojisha("わすれられる").await?.enter(&room).await?);
+    }
+    sockets[0].say_kept(&room, "k1", "ここだけのことば").await?;
+    sockets[1].hears("ここだけのことば").await?;
+    for socket in &mut sockets {
+        let left = socket.of_type("left").await?;
+        assert_eq!(left["why"], "closed");
+    }
+    const ROOM_KEYS: &str = "SELECT count(*) FROM data_key WHERE kind = 'room'";
+    const LINES: &str = "SELECT count(*) FROM message";
+    within("the keys and the lines to be gone", async {
+        while keys.number(&keys_address, ROOM_KEYS).await? > 0
+            || data.number(&address, LINES).await? > 0
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::Ok(())
+    })
+    .await??;
+    for socket in &mut sockets {
+        let refused = socket.try_enter(json!({"room": room})).await?;
+        assert_eq!(refused["code"], "not_allowed", "{refused}");
+        let refused = socket.say_answered(&room, "k2", "まだいますか").await?;
+        assert_eq!(refused["type"], "refused", "{refused}");
+    }
+    assert_eq!(keys.number(&keys_address, ROOM_KEYS).await?, 0);
+    assert_eq!(data.number(&address, LINES).await?, 0);
+    let failures = nodes.failures()?;
+    assert!(failures.is_empty(), "{failures:#?}");
     Ok(())
 }
 

@@ -22,6 +22,49 @@ async fn p4_three_nodes_keep_one_order_when_any_is_killed_at_any_instant() -> Re
     killed(3, CYCLES).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p4_three_nodes_restarted_in_turn_as_a_deploy_does_lose_nothing() -> Result<()> {
+    let seed = seed();
+    let mut chance = StdRng::seed_from_u64(seed);
+    let redis = Redis::start().await?;
+    let house = nodes::house().await?.with_rooms(2);
+    let nodes = Nodes::new(house, 3, Some(&redis)).await?;
+    let mut running = nodes.start_all().await?;
+    let manner = Manner {
+        pace_ms: (2, 25),
+        cuts: 0.0,
+        rooms: running[0].tojisha_rooms(),
+        doors: nodes.doors(),
+    };
+    let people = nodes.people(&running, 9).await?;
+    let talkers = Talkers::start(people, &manner, &mut chance);
+    let mut slowest = Duration::ZERO;
+    for turn in 0..6 {
+        let context = || format!("turn {turn}, seed {seed}");
+        let idx = turn % 3;
+        let began = Instant::now();
+        running.remove(idx).stop().await.with_context(context)?;
+        slowest = slowest.max(began.elapsed());
+        running.insert(idx, nodes.start(idx).await.with_context(context)?);
+        talkers.all_well().with_context(context)?;
+        let mut acks = talkers.record.acks();
+        for _ in 0..60 {
+            within("an acknowledgement", acks.recv()).await??;
+        }
+    }
+    let refs: Vec<_> = running.iter().collect();
+    let judged = talkers.judge(&refs, &manner.rooms).await?;
+    let failures = nodes.failures()?;
+    tell(&format!(
+        "show: 3 nodes restarted in turn, twice, under load: {}; {} lines answered busy; the slowest drain {:.2} s (seed {seed})",
+        judged.verdict.summary(),
+        judged.refused.values().sum::<usize>(),
+        slowest.as_secs_f64()
+    ));
+    anyhow::ensure!(failures.is_empty(), "{failures:#?}");
+    judged.must_be_clean("deploy", seed, 100)
+}
+
 async fn killed(n_nodes: usize, usual_cycles: usize) -> Result<()> {
     let seed = seed();
     let cycles = cycles(usual_cycles);

@@ -136,11 +136,7 @@ async fn p4_requests_and_sockets_that_are_cut_half_way_poison_no_connection() ->
     let held = cluster
         .number(&address, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'engawa'")
         .await?;
-    let failures = std::fs::read_to_string(nodes.house().log_file())?
-        .lines()
-        .filter(|line| line.contains("ERROR") || line.contains("panicked"))
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
+    let failures = nodes.failures()?;
     tell(&format!(
         "show: {CUTS} requests and sockets cut half-way: all works after, {n_open} transactions left open, {held} of 3 connections in use, {} errors in the log (seed {seed})",
         failures.len()
