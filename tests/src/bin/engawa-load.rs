@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use engawa_tests::load::machine::{self, Cores};
 use engawa_tests::load::scenarios::{self, Session};
-use engawa_tests::load::{broadcaster, table};
+use engawa_tests::load::{broadcaster, storms, table};
 
 const USAGE: &str = "usage: engawa-load [--rounds N] [--seconds S] [SCENARIO[=ONLY]…]
        engawa-load broadcaster [ADDRESS]
-scenarios: saturation[=MEMBERS] latency[=DELIVERIES]";
+scenarios: saturation[=MEMBERS] latency[=DELIVERIES] idle cut deaf slow socketio";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,7 +57,7 @@ fn run(arguments: &[String]) -> Result<()> {
         }
     }
     if wanted.is_empty() {
-        wanted = vec!["saturation", "latency"];
+        wanted = vec!["saturation", "latency", "idle", "cut", "deaf", "slow"];
     }
     if session.cores.server == session.cores.generator {
         table::progress(
@@ -72,6 +72,11 @@ fn run(arguments: &[String]) -> Result<()> {
         match name {
             "saturation" => scenarios::saturation(&session, only)?,
             "latency" => scenarios::latency(&session, only)?,
+            "idle" => storms::idle(&session)?,
+            "cut" => storms::cut(&session)?,
+            "deaf" => storms::deaf(&session)?,
+            "slow" => storms::slow(&session)?,
+            "socketio" => scenarios::socket_io(&session)?,
             _ => bail!("no scenario {name}\n{USAGE}"),
         }
     }

@@ -21,6 +21,8 @@ use super::wire::{self, opcode};
 /// Whom to load: an address, the sessions to come with, the rooms.
 #[derive(Debug)]
 pub struct Target {
+    /// What it speaks.
+    pub dialect: Dialect,
     /// `127.0.0.1:PORT`, of each node.
     pub addresses: Vec<String>,
     /// The `Cookie` line of each person.
@@ -29,6 +31,40 @@ pub struct Target {
     pub rooms: Vec<String>,
     /// Keys that were used: a key is good once for a person in a room.
     pub keys: Cell<u64>,
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// The house's own frames.
+    House,
+    /// The same objects as events of socket.io.
+    SocketIo,
+}
+
+impl Dialect {
+    fn path(self) -> &'static str {
+        match self {
+            Self::House => "/ws",
+            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
+        }
+    }
+
+    /// What stands before the rest of a client's object.
+    fn opening(self, kind: &str) -> String {
+        match self {
+            Self::House => format!(r#"{{"type":"{kind}","#),
+            Self::SocketIo => format!(r#"42["{kind}",{{"#),
+        }
+    }
+
+    /// What ends it.
+    fn closing(self) -> &'static str {
+        match self {
+            Self::House => "}",
+            Self::SocketIo => "}]",
+        }
+    }
 }
 
 /// How far a connection is.
@@ -56,6 +92,8 @@ struct Conn {
     node: usize,
     room: usize,
     last_seq: u64,
+    /// Lines of its own that await their answer.
+    unanswered: u64,
     /// Whether it has been in before, and comes back.
     epoch: Option<String>,
     rest: Vec<u8>,
@@ -78,6 +116,8 @@ pub struct Tally {
     pub acked: u64,
     /// Answered otherwise.
     pub refused: u64,
+    /// Sent by somebody who was cut, or stopped reading, before the answer came.
+    pub unheard: u64,
     /// Lines that arrived at a socket.
     pub deliveries: u64,
     /// Reads that brought something.
@@ -104,6 +144,7 @@ impl Tally {
             said: 0,
             acked: 0,
             refused: 0,
+            unheard: 0,
             deliveries: 0,
             reads: 0,
             joined: 0,
@@ -144,6 +185,9 @@ pub struct Generator<'a> {
     closed_loop: bool,
     schedule: Option<Schedule>,
     record_from_us: u64,
+    /// Whether lines are as long as a line may be.
+    pub long_lines: bool,
+    say_opening: String,
     marker: Finder<'static>,
     seq: Finder<'static>,
     /// What was counted.
@@ -172,6 +216,7 @@ impl<'a> Generator<'a> {
                 node: (idx / n_rooms) % addresses.len(),
                 room: idx % n_rooms,
                 last_seq: 0,
+                unanswered: 0,
                 epoch: None,
                 rest: Vec::new(),
                 out: Vec::new(),
@@ -203,6 +248,8 @@ impl<'a> Generator<'a> {
             closed_loop: false,
             schedule: None,
             record_from_us: u64::MAX,
+            long_lines: false,
+            say_opening: format!("{}\"room\":\"", target.dialect.opening("say")),
             marker: mark::finder(),
             seq: Finder::new(b"\"seq\":"),
             tally: Tally::new()?,
@@ -263,6 +310,7 @@ impl<'a> Generator<'a> {
     pub fn cut(&mut self, who: impl IntoIterator<Item = usize>) {
         for idx in who {
             let conn = &mut self.conns[idx];
+            self.tally.unheard += std::mem::take(&mut conn.unanswered);
             conn.state = State::Off;
             conn.stream = None;
             conn.rest.clear();
@@ -274,12 +322,23 @@ impl<'a> Generator<'a> {
     pub fn deafen(&mut self, who: impl IntoIterator<Item = usize>) -> Result<()> {
         for idx in who {
             let conn = &mut self.conns[idx];
+            self.tally.unheard += std::mem::take(&mut conn.unanswered);
             conn.state = State::Deaf;
             if let Some(stream) = &conn.stream {
                 machine::narrow(stream, 4096)?;
             }
         }
         Ok(())
+    }
+
+    /// Those who stopped reading read again what there is for them, if only the end.
+    pub fn read_again(&mut self) {
+        for idx in 0..self.conns.len() {
+            if self.conns[idx].state == State::Deaf {
+                self.conns[idx].state = State::In;
+                self.readable(idx);
+            }
+        }
     }
 
     /// Opens the window: so many lines are under way in each room from now on, each by another member.
@@ -337,7 +396,7 @@ impl<'a> Generator<'a> {
     }
 
     fn is_settled(&self) -> bool {
-        self.tally.said == self.tally.acked + self.tally.refused
+        self.tally.said == self.tally.acked + self.tally.refused + self.tally.unheard
             && self
                 .conns
                 .iter()
@@ -413,12 +472,13 @@ impl<'a> Generator<'a> {
             }
             conn.state = State::Upgrading;
             let address = &self.target.addresses[conn.node];
+            let path = self.target.dialect.path();
             let cookie = match self.target.cookies.len() {
                 0 => "",
                 n => &self.target.cookies[idx % n],
             };
             let request = format!(
-                "GET /ws HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                  origin: http://{address}\r\nsec-websocket-version: 13\r\n\
                  sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: engawa.v1\r\n\
                  cookie: {cookie}\r\n\r\n"
@@ -428,6 +488,12 @@ impl<'a> Generator<'a> {
             let out = std::mem::take(&mut conn.out);
             self.send(idx, &out);
         }
+    }
+
+    fn send_text(&mut self, idx: usize, payload: &[u8]) {
+        let mut frame = Vec::new();
+        wire::push_client_frame(&mut frame, opcode::TEXT, payload);
+        self.send(idx, &frame);
     }
 
     fn send(&mut self, idx: usize, bytes: &[u8]) {
@@ -577,9 +643,23 @@ impl<'a> Generator<'a> {
 
     /// Whatever is not a line.
     fn other(&mut self, idx: usize, payload: &[u8]) {
+        let mut payload = payload;
+        if self.target.dialect == Dialect::SocketIo {
+            match payload {
+                [b'0', ..] => return self.send_text(idx, b"40"),
+                [b'2'] => return self.send_text(idx, b"3"),
+                [b'4', b'0', ..] => payload = b"{\"type\":\"welcome\"}",
+                _ => {
+                    let at = memchr::memchr(b'{', payload).unwrap_or_default();
+                    payload = &payload[at..];
+                }
+            }
+        }
         match wire::text_after(payload, b"{\"type\":\"") {
             Some(b"acked") => {
                 self.tally.acked += 1;
+                let conn = &mut self.conns[idx];
+                conn.unanswered = conn.unanswered.saturating_sub(1);
                 if let Some(seq) = wire::number_after(payload, b"\"seq\":") {
                     let room = &mut self.rooms[self.conns[idx].room];
                     room.top = room.top.max(seq);
@@ -588,16 +668,16 @@ impl<'a> Generator<'a> {
             Some(b"welcome") => {
                 let conn = &self.conns[idx];
                 let room = &self.target.rooms[conn.room];
+                let opening = self.target.dialect.opening("enter");
+                let closing = self.target.dialect.closing();
                 let enter = match &conn.epoch {
-                    None => format!(r#"{{"type":"enter","room":"{room}"}}"#),
+                    None => format!(r#"{opening}"room":"{room}"{closing}"#),
                     Some(epoch) => format!(
-                        r#"{{"type":"enter","room":"{room}","epoch":"{epoch}","after":{}}}"#,
+                        r#"{opening}"room":"{room}","epoch":"{epoch}","after":{}{closing}"#,
                         conn.last_seq
                     ),
                 };
-                let mut frame = Vec::new();
-                wire::push_client_frame(&mut frame, opcode::TEXT, enter.as_bytes());
-                self.send(idx, &frame);
+                self.send_text(idx, enter.as_bytes());
             }
             Some(b"entered") if self.conns[idx].state == State::Entering => {
                 self.entered(idx, payload);
@@ -609,6 +689,8 @@ impl<'a> Generator<'a> {
                     return self.end(idx, "it may not come in");
                 }
                 self.tally.refused += 1;
+                let conn = &mut self.conns[idx];
+                conn.unanswered = conn.unanswered.saturating_sub(1);
                 if self.closed_loop {
                     let room = self.conns[idx].room;
                     self.say_in(room, self.watch.us());
@@ -661,7 +743,7 @@ impl<'a> Generator<'a> {
         out.clear();
         // A line is always longer than 125 bytes: a header of four and an empty mask.
         out.extend_from_slice(&[0x80 | opcode::TEXT, 0x80 | 126, 0, 0, 0, 0, 0, 0]);
-        out.extend_from_slice(b"{\"type\":\"say\",\"room\":\"");
+        out.extend_from_slice(self.say_opening.as_bytes());
         out.extend_from_slice(self.target.rooms[room_idx].as_bytes());
         out.extend_from_slice(b"\",\"key\":\"");
         mark::letters(key, 12, &mut out);
@@ -671,10 +753,15 @@ impl<'a> Generator<'a> {
             intended_us,
         }
         .write(&mut out);
-        out.extend_from_slice(b"\"}");
+        if self.long_lines {
+            mark::lengthen(&mut out);
+        }
+        out.push(b'"');
+        out.extend_from_slice(self.target.dialect.closing().as_bytes());
         let size = (out.len() - 8) as u16;
         out[2..4].copy_from_slice(&size.to_be_bytes());
         self.tally.said += 1;
+        self.conns[idx].unanswered += 1;
         self.send(idx, &out);
         self.scratch = out;
     }

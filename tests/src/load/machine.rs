@@ -126,6 +126,33 @@ fn cpu_us(stat: &str) -> Option<u64> {
     Some((user + system) * TICK_US)
 }
 
+/// How long some cores were at work for anybody, in microseconds: what nobody who is measured used is a disturbance.
+pub fn busy_us(cores: Cores) -> Result<u64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let both = [cores.server, cores.generator];
+    let n = if cores.server == cores.generator {
+        1
+    } else {
+        2
+    };
+    both[..n]
+        .iter()
+        .map(|core| core_busy_us(&stat, *core).with_context(|| format!("no times of core {core}")))
+        .sum()
+}
+
+fn core_busy_us(stat: &str, core: usize) -> Option<u64> {
+    let name = format!("cpu{core} ");
+    let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+    let ticks: Vec<u64> = line
+        .split_ascii_whitespace()
+        .map(|ticks| ticks.parse().unwrap_or_default())
+        .collect();
+    // user nice system idle iowait irq softirq steal; the rest is counted in these.
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    Some((ticks.iter().take(8).sum::<u64>() - idle) * TICK_US)
+}
+
 fn rss_bytes(status: &str) -> Option<u64> {
     let line = status
         .lines()
@@ -143,6 +170,9 @@ mod tests {
         let stat = "12 (a (b) c) S 1 1 1 0 -1 4 1 2 3 4 250 50 0 0 20 0 1 0 1 1 1";
         assert_eq!(cpu_us(stat), Some(3_000_000));
         assert_eq!(cpu_us("12 (a) S"), None);
+        let stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 100 4 5 6 7 0\ncpu1 1";
+        assert_eq!(core_busy_us(stat, 0), Some(210_000));
+        assert_eq!(core_busy_us(stat, 1), None);
         assert_eq!(rss_bytes("Name:\ta\nVmRSS:\t  2048 kB\n"), Some(2_097_152));
         assert!(Used::by_this().is_ok_and(|used| used.rss_bytes > 0));
     }

@@ -9,5 +9,7 @@ pub mod runs;
 pub mod scenarios;
 pub mod schedule;
 pub mod sessions;
+pub mod slow;
+pub mod storms;
 pub mod table;
 pub mod wire;

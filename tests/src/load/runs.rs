@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::generator::{Generator, Tally};
-use super::machine::{Stopwatch, Used};
+use super::machine::{self, Stopwatch, Used};
 use super::peers::Peer;
 
 /// Sockets that come in at once when a run begins.
@@ -48,6 +48,8 @@ pub struct Given {
     pub server_busy: f64,
     /// How busy the generator's core was; near 1 the figure is a lower bound.
     pub generator_busy: f64,
+    /// How busy both cores were with anything else, of 1: what disturbed the run.
+    pub disturbed: f64,
     /// Lines in a read: how much the server has gathered.
     pub per_read: f64,
     /// p50, p99 and p99.9 in microseconds, from the intended moment.
@@ -58,6 +60,7 @@ struct Snapshot {
     at: Stopwatch,
     server: Used,
     own: Used,
+    busy_us: u64,
     deliveries: u64,
     reads: u64,
 }
@@ -67,6 +70,7 @@ impl Snapshot {
         Ok(Self {
             server: peer.used()?,
             own: Used::by_this()?,
+            busy_us: machine::busy_us(peer.cores())?,
             deliveries: tally.deliveries,
             reads: tally.reads,
             at: Stopwatch::new(),
@@ -78,11 +82,13 @@ impl Snapshot {
         let deliveries = (tally.deliveries - self.deliveries) as f64;
         let server_us = (peer.used()?.cpu_us - self.server.cpu_us) as f64;
         let own_us = (Used::by_this()?.cpu_us - self.own.cpu_us) as f64;
+        let busy_us = (machine::busy_us(peer.cores())? - self.busy_us) as f64;
         Ok(Given {
             deliveries_per_s: deliveries / seconds,
             cpu_us: server_us / deliveries.max(1.0),
             server_busy: server_us / seconds / 1e6,
             generator_busy: own_us / seconds / 1e6,
+            disturbed: ((busy_us - server_us - own_us) / seconds / 1e6).max(0.0),
             per_read: deliveries / (tally.reads - self.reads).max(1) as f64,
             latency_us: [0; 3],
         })
@@ -126,6 +132,11 @@ fn load(
 /// p50, p99, p99.9.
 pub fn quantiles(tally: &Tally) -> [u64; 3] {
     [0.5, 0.99, 0.999].map(|q| tally.latency.value_at_quantile(q))
+}
+
+/// Three quantiles in a cell.
+pub fn slashed(latency_us: [u64; 3]) -> String {
+    latency_us.map(|us| us.to_string()).join(" / ")
 }
 
 /// A figure of a run that broke a promise is none.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::machine::Cores;
-use super::peers::{Bare, Measured, Peer};
+use super::peers::{Measured, Other, Peer};
 use super::runs::{self, Given, Shape, Spans};
 use super::table::{self, progress, spread};
 
@@ -24,7 +24,7 @@ pub struct Session {
 }
 
 impl Session {
-    fn spans(&self) -> Spans {
+    pub(super) fn spans(&self) -> Spans {
         Spans {
             warm: Duration::from_millis(1500),
             counted: Duration::from_secs(self.seconds),
@@ -43,14 +43,14 @@ const SATURATION: [(Shape, f64, f64); 4] = [
     (shape(2, 1000), 0.65, 0.75),
 ];
 
-const fn shape(rooms: usize, members: usize) -> Shape {
+pub(super) const fn shape(rooms: usize, members: usize) -> Shape {
     Shape { rooms, members }
 }
 
 /// How many deliveries a second a core gives, beside the machine's limit.
 pub fn saturation(session: &Session, only: Option<usize>) -> Result<()> {
     let house = Measured::start(session.cores, 200, 2000)?;
-    let bare = Bare::start(session.cores, &session.program, 200)?;
+    let bare = Other::bare(session.cores, &session.program, 200)?;
     let mut rows = Vec::new();
     for (shape, aim, stretch) in SATURATION {
         if only.is_some_and(|members| members != shape.members) {
@@ -58,21 +58,9 @@ pub fn saturation(session: &Session, only: Option<usize>) -> Result<()> {
         }
         let [limit, ours] = alternate(session, [&bare, &house], &|peer| {
             let given = runs::saturate(peer, shape, WINDOW, session.spans())?;
-            progress(&format!(
-                "saturation {shape} {}: {:.0} k/s, {:.2} us each, {:.1} a read, server {:.0} %, generator {:.0} %",
-                peer.name(),
-                given.deliveries_per_s / 1e3,
-                given.cpu_us,
-                given.per_read,
-                given.server_busy * 100.0,
-                given.generator_busy * 100.0
-            ));
+            tell_saturation(shape, peer, &given);
             Ok(given)
         })?;
-        let thousands = |runs: &[Given]| {
-            let all: Vec<f64> = runs.iter().map(|run| run.deliveries_per_s / 1e3).collect();
-            spread(&all, best(runs).deliveries_per_s / 1e3, 0)
-        };
         let ratio = best(&ours).deliveries_per_s / best(&limit).deliveries_per_s;
         let verdict = verdict(ratio >= aim, ratio >= stretch);
         rows.push(vec![
@@ -119,7 +107,7 @@ const RATES: [(u64, f64); 3] = [(5_000, 2.0), (50_000, 1.5), (150_000, 5.0)];
 pub fn latency(session: &Session, only: Option<usize>) -> Result<()> {
     let shape = shape(40, 50);
     let house = Measured::start(session.cores, shape.rooms, shape.rooms * shape.members)?;
-    let bare = Bare::start(session.cores, &session.program, shape.rooms)?;
+    let bare = Other::bare(session.cores, &session.program, shape.rooms)?;
     let mut rows = Vec::new();
     for (rate, aim_ms) in RATES {
         if only.is_some_and(|wanted| wanted as u64 != rate) {
@@ -128,33 +116,20 @@ pub fn latency(session: &Session, only: Option<usize>) -> Result<()> {
         let lines_per_s = rate / shape.members as u64;
         let [limit, ours] = alternate(session, [&bare, &house], &|peer| {
             let given = runs::at_rate(peer, shape, lines_per_s, session.spans())?;
-            progress(&format!(
-                "latency {rate}/s {}: p50 / p99 / p99.9 {} us, {:.0}/s, {:.2} us each, server {:.0} %",
-                peer.name(),
-                micros(&given),
-                given.deliveries_per_s,
-                given.cpu_us,
-                given.server_busy * 100.0
-            ));
+            tell_latency(rate, peer, &given);
             Ok(given)
         })?;
         let p99_ms = |run: &Given| run.latency_us[1] as f64 / 1e3;
-        let calmest = |runs: &[Given]| {
-            runs.iter()
-                .min_by_key(|run| run.latency_us[1])
-                .cloned()
-                .expect("there is a run")
-        };
         let all: Vec<f64> = ours.iter().map(p99_ms).collect();
         let best = calmest(&ours);
         rows.push(vec![
             format!("{} k/s", rate / 1000),
-            micros(&calmest(&limit)),
-            micros(&best),
+            micros(calmest(&limit)),
+            micros(best),
             format!("{:.2}", best.cpu_us),
-            spread(&all, p99_ms(&best), 2),
+            spread(&all, p99_ms(best), 2),
             format!("{aim_ms}"),
-            verdict(p99_ms(&best) <= aim_ms, false).to_owned(),
+            verdict(p99_ms(best) <= aim_ms, false).to_owned(),
         ]);
     }
     table::print(
@@ -176,8 +151,98 @@ pub fn latency(session: &Session, only: Option<usize>) -> Result<()> {
     )
 }
 
+/// The same load on socket.io, once, in the same session: saturation and one rate in 40 rooms of 50.
+pub fn socket_io(session: &Session) -> Result<()> {
+    let shape = shape(40, 50);
+    let house = Measured::start(session.cores, shape.rooms, shape.rooms * shape.members)?;
+    let bare = Other::bare(session.cores, &session.program, shape.rooms)?;
+    let peer = Other::socket_io(session.cores, shape.rooms)?;
+    let all: [&dyn Peer; 3] = [&bare, &house, &peer];
+    let most = alternate(session, all, &|peer| {
+        let given = runs::saturate(peer, shape, WINDOW, session.spans())?;
+        tell_saturation(shape, peer, &given);
+        Ok(given)
+    })?;
+    let (rate, lines_per_s) = (50_000, 50_000 / shape.members as u64);
+    let at_rate = alternate(session, all, &|peer| {
+        let given = runs::at_rate(peer, shape, lines_per_s, session.spans())?;
+        tell_latency(rate, peer, &given);
+        Ok(given)
+    })?;
+    let ours = best(&most[1]).deliveries_per_s;
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .zip(most.iter().zip(&at_rate))
+        .map(|(peer, (most, at_rate))| {
+            let fastest = best(most);
+            vec![
+                peer.name().to_owned(),
+                thousands(most),
+                format!("{:.2}", fastest.cpu_us),
+                format!("{:.1}", fastest.per_read),
+                format!("{:.1}", ours / fastest.deliveries_per_s),
+                micros(calmest(at_rate)),
+                format!("{:.2}", calmest(at_rate).cpu_us),
+            ]
+        })
+        .collect();
+    table::print(
+        &format!(
+            "Against socket.io, {shape}, the same lines: saturation ({WINDOW} under way in each room), and p50 / p99 / p99.9 at \
+             50,000 deliveries a second; best of {}. socket.io stores nothing",
+            session.rounds
+        ),
+        &[
+            "server",
+            "k/s (all)",
+            "us each",
+            "a read",
+            "engawa is x times",
+            "latency us",
+            "us each",
+        ],
+        &rows,
+    )
+}
+
+fn tell_saturation(shape: Shape, peer: &dyn Peer, given: &Given) {
+    progress(&format!(
+        "saturation {shape} {}: {:.0} k/s, {:.2} us each, {:.1} a read, server {:.0} %, generator {:.0} %, others {:.0} %",
+        peer.name(),
+        given.deliveries_per_s / 1e3,
+        given.cpu_us,
+        given.per_read,
+        given.server_busy * 100.0,
+        given.generator_busy * 100.0,
+        given.disturbed * 100.0
+    ));
+}
+
+fn tell_latency(rate: u64, peer: &dyn Peer, given: &Given) {
+    progress(&format!(
+        "latency {rate}/s {}: p50 / p99 / p99.9 {} us, {:.0}/s, {:.2} us each, server {:.0} %, others {:.0} %",
+        peer.name(),
+        micros(given),
+        given.deliveries_per_s,
+        given.cpu_us,
+        given.server_busy * 100.0,
+        given.disturbed * 100.0
+    ));
+}
+
+fn thousands(runs: &[Given]) -> String {
+    let all: Vec<f64> = runs.iter().map(|run| run.deliveries_per_s / 1e3).collect();
+    spread(&all, best(runs).deliveries_per_s / 1e3, 0)
+}
+
+fn calmest(runs: &[Given]) -> &Given {
+    runs.iter()
+        .min_by_key(|run| run.latency_us[1])
+        .expect("there is a run")
+}
+
 fn micros(given: &Given) -> String {
-    given.latency_us.map(|us| us.to_string()).join(" / ")
+    runs::slashed(given.latency_us)
 }
 
 /// Takes a run of each in turn, so many rounds.
@@ -201,7 +266,7 @@ fn best(runs: &[Given]) -> &Given {
         .expect("there is a run")
 }
 
-fn verdict(met: bool, stretched: bool) -> &'static str {
+pub(super) fn verdict(met: bool, stretched: bool) -> &'static str {
     match (met, stretched) {
         (_, true) => "stretch",
         (true, false) => "met",
