@@ -15,7 +15,7 @@ use crate::edge::state::{DemoLogin, Edge, EdgeParts, EdgeState};
 use crate::edge::{http, ws};
 use crate::features::audit::{Audit, AuditKey};
 use crate::features::identity::{self, Identity, SessionSettings};
-use crate::features::rooms::{DepsParts, PersonId, RoomTexts, Rooms};
+use crate::features::rooms::{self, DepsParts, PersonId, RoomTexts, Rooms};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
 use crate::platform::clock::{Clock, SystemClock, wait_ms};
@@ -89,6 +89,17 @@ impl Ground {
         db.migrate()
             .await
             .context("the database cannot be migrated")?;
+        same_as_before(
+            &settings,
+            &db,
+            &Held {
+                name: "key_file",
+                this: key_file.identity(),
+                what: "key file",
+                setting: "key_file",
+            },
+        )
+        .await?;
         if let Some(file) = settings.keys_url.expose().strip_prefix("sqlite:")
             && let Some(folder) = Path::new(file.trim_start_matches("//")).parent()
         {
@@ -102,6 +113,20 @@ impl Ground {
         )
         .await
         .context("the key store cannot be opened")?;
+        same_as_before(
+            &settings,
+            &db,
+            &Held {
+                name: "key_store",
+                this: store
+                    .identity()
+                    .await
+                    .context("the key store cannot be asked")?,
+                what: "key store",
+                setting: "keys_url",
+            },
+        )
+        .await?;
         let node = settings
             .node
             .clone()
@@ -341,6 +366,36 @@ impl Listeners {
     }
 }
 
+/// Something that all nodes on one database must share.
+struct Held {
+    name: &'static str,
+    this: String,
+    what: &'static str,
+    setting: &'static str,
+}
+
+/// Makes sure that a further node has the same keys as the first: with others, each would seal what the other cannot
+/// open. A node that is alone may go on with new ones, if the old ones were lost.
+async fn same_as_before(settings: &Settings, db: &Db, held: &Held) -> anyhow::Result<()> {
+    let (what, setting) = (held.what, held.setting);
+    let first = rooms::first_used_with(db, held.name, &held.this)
+        .await
+        .context("the database cannot be asked")?;
+    if first == held.this {
+        return Ok(());
+    }
+    anyhow::ensure!(
+        settings.redis_url.is_none(),
+        "this {what} is not the one that the database is used with: all nodes must share it, so point `{setting}` to that \
+         of the first node (a copy of the file does for the key file). Was it lost? Then start one node once without \
+         `redis_url`"
+    );
+    tracing::warn!("this {what} is not the one that the database was used with before");
+    rooms::now_used_with(db, held.name, &held.this)
+        .await
+        .context("the database cannot be written")
+}
+
 /// The way to the other nodes: Redis where there is one.
 fn bus(ground: &Ground) -> anyhow::Result<Arc<dyn Bus>> {
     let Some(url) = &ground.settings.redis_url else {
@@ -438,3 +493,6 @@ fn private_folder(folder: &Path) -> anyhow::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .with_context(|| format!("the folder {} cannot be made private", folder.display()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ pub(super) async fn run(rooms: Rooms) {
         if let Err(error) = forget_due(&rooms).await {
             tracing::error!(%error, "a room could not be forgotten");
         }
+        rooms.drop_forgotten();
         let deps = rooms.deps();
         let now = deps.clock.now();
         let wait_ms = match gatherings::next_forgetting(&deps.db).await {

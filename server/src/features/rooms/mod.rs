@@ -368,6 +368,18 @@ impl Rooms {
         Ok(Some(link))
     }
 
+    /// Lets go of rooms that another node forgot first.
+    fn drop_forgotten(&self) {
+        let gone: Vec<RoomId> = lock(&self.0.links)
+            .keys()
+            .filter(|id| self.0.deps.is_forgotten(id))
+            .cloned()
+            .collect();
+        for id in gone {
+            self.drop_link(&id);
+        }
+    }
+
     fn drop_link(&self, id: &RoomId) {
         lock(&self.0.links).remove(id);
         self.0.deps.bus.leave(id);
@@ -441,6 +453,33 @@ async fn epoch(db: &Db, chance: &dyn Chance) -> Stored<EpochId> {
     }
     let text = queries::meta(db, NAME).await?.unwrap_or_default();
     EpochId::parse(&text).ok_or_else(|| gatherings::inconsistent("meta", "value", NAME))
+}
+
+/// What this database was first used with under that name, such as its key store: this, unless it was another.
+///
+/// # Errors
+/// As the store's.
+pub async fn first_used_with(db: &Db, name: &'static str, this: &str) -> Stored<String> {
+    let value = this.to_owned();
+    db.write(move |tx| {
+        let value = value.clone();
+        Box::pin(async move { queries::put_meta(tx, name, &value).await })
+    })
+    .await?;
+    Ok(queries::meta(db, name).await?.unwrap_or_default())
+}
+
+/// Remembers that this database is used with something else from here on.
+///
+/// # Errors
+/// As the store's.
+pub async fn now_used_with(db: &Db, name: &'static str, this: &str) -> Stored<()> {
+    let value = this.to_owned();
+    db.write(move |tx| {
+        let value = value.clone();
+        Box::pin(async move { queries::set_meta(tx, name, &value).await })
+    })
+    .await
 }
 
 /// Hands what other nodes publish to the rooms it is of.

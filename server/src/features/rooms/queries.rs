@@ -69,6 +69,7 @@ statements! {
     LINES_OF = "SELECT seq FROM message WHERE room_id = $1 AND author = $2 AND shows <> 'taken_back' ORDER BY seq";
     FORGET_STAMPS_OF = "DELETE FROM stamp WHERE room_id = $1 AND author = $2";
     META = "SELECT value FROM meta WHERE name = $1";
+    SET_META = "UPDATE meta SET value = $2 WHERE name = $1";
     PUT_META = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     [postgres] NOW = DATABASE_NOW_MS;
 }
@@ -397,6 +398,10 @@ pub(super) async fn forget_stamps_of(
 
 pub(super) async fn meta(db: &Db, name: &str) -> Stored<Option<String>> {
     read!(db, p => query_scalar::<_, String>(META).bind(name).fetch_optional(p).await)
+}
+
+pub(super) async fn set_meta(tx: &mut Tx, name: &str, value: &str) -> Stored<()> {
+    on_tx!(tx, c => query(SET_META).bind(name).bind(value).execute(c).await.map(|_| ()))
 }
 
 pub(super) async fn put_meta(tx: &mut Tx, name: &str, value: &str) -> Stored<()> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use zeroize::Zeroizing;
 
 use crate::platform::ids::{Chance, new_id};
@@ -29,6 +29,8 @@ pub enum Purpose {
     Bus,
     /// Hashing whom nodes count together.
     Limits,
+    /// Telling one key file from another.
+    Identity,
 }
 
 impl Purpose {
@@ -40,6 +42,7 @@ impl Purpose {
             Self::Audit => "audit",
             Self::Bus => "bus",
             Self::Limits => "limits",
+            Self::Identity => "identity",
         }
     }
 }
@@ -129,6 +132,12 @@ impl KeyFile {
     /// The key for one purpose. It hangs on the first version, so that a rotation ends no session.
     pub fn key_for(&self, purpose: Purpose) -> DataKey {
         self.versions[0].derive(purpose.text())
+    }
+
+    /// What tells this file from another one, and nothing of its keys. A rotation does not change it.
+    pub fn identity(&self) -> String {
+        let tag = self.key_for(Purpose::Identity).tag(b"key file");
+        HEXLOWER.encode(&tag[..8])
     }
 
     /// Wraps a data key; the version that wrapped it stands in front.

@@ -28,6 +28,7 @@ const THIS_TRANSACTION: &str = "SELECT pg_current_xact_id()::xid::text";
 const OLDER_SESSIONS: &str = "SELECT COUNT(*) FROM pg_stat_activity
      WHERE pid <> pg_backend_pid() AND (datname = current_database() OR datname IS NULL)
        AND backend_xmin IS NOT NULL AND age(backend_xmin) >= age($1::text::xid)";
+const CLUSTER: &str = "SELECT system_identifier::text FROM pg_control_system()";
 const SWITCH_LOG: &str = "SELECT pg_switch_wal()::text";
 
 const OLDER_SESSIONS_WAIT: Duration = Duration::from_millis(50);
@@ -100,6 +101,11 @@ pub(super) async fn warnings(pool: &PgPool) -> Result<Vec<String>, KeyError> {
         }
     }
     Ok(warnings)
+}
+
+/// Which cluster this is.
+pub(super) async fn cluster_id(pool: &PgPool) -> Result<String, KeyError> {
+    Ok(sqlx::query_scalar(CLUSTER).fetch_one(pool).await?)
 }
 
 pub(super) async fn destroy(pool: &PgPool, ids: &[String]) -> Result<(), KeyError> {

@@ -9,7 +9,7 @@ use sqlx::{PgPool, SqlitePool};
 use super::file::KeyFile;
 use super::{postgres, sqlite};
 use crate::platform::clock::{Clock, Millis};
-use crate::platform::ids::{Chance, Secret};
+use crate::platform::ids::{Chance, Secret, new_id};
 use crate::platform::sealing::DataKey;
 
 const INSERT_KEY: &str = "INSERT INTO data_key (id, kind, key, made_at_ms, ends_at_ms)
@@ -27,6 +27,7 @@ const SELECT_ABOUT: &str = "SELECT value FROM key_store_about WHERE name = $1";
 const SCHEMA_VERSION: &[u8] = b"1";
 /// Sealed under the key-encryption key at the first start; a later start with another key is told at once.
 const CHECK_ID: &str = "check";
+const IDENTITY: &str = "identity";
 
 /// One statement over whichever engine the keys live on.
 macro_rules! on {
@@ -223,6 +224,22 @@ impl KeyStore {
             Ok(done) => done,
             Err(_) => Err(KeyError::Unavailable(sqlx::Error::WorkerCrashed)),
         }
+    }
+
+    /// The id of the PostgreSQL cluster; `None` on SQLite.
+    pub async fn cluster_id(&self) -> Result<Option<String>, KeyError> {
+        match &self.0.engine {
+            Engine::Sqlite { .. } => Ok(None),
+            Engine::Postgres(pool) => Ok(Some(postgres::cluster_id(pool).await?)),
+        }
+    }
+
+    /// What tells this store from another one: a random id, made at its first use.
+    pub async fn identity(&self) -> Result<String, KeyError> {
+        let made = new_id(&*self.0.chance);
+        self.set_about(IDENTITY, made.as_bytes()).await?;
+        let stored = self.about(IDENTITY).await?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&stored).into_owned())
     }
 
     /// The store's clock.

@@ -47,3 +47,7 @@ impl Statement {
 /// there is one machine, so the node's clock is the database's.
 pub const DATABASE_NOW_MS: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+
+/// Which PostgreSQL cluster this is: two databases of one cluster have one log, and one backup.
+pub const DATABASE_CLUSTER: &str =
+    "SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()";

@@ -185,6 +185,16 @@ impl Db {
         Ok(outcome)
     }
 
+    /// The id of the PostgreSQL cluster; `None` on SQLite.
+    pub async fn cluster_id(&self) -> Stored<Option<String>> {
+        match self.engine() {
+            Engine::Sqlite => Ok(None),
+            Engine::Postgres => {
+                read!(self, p => sqlx::query_scalar::<_, String>(dialect::DATABASE_CLUSTER).fetch_optional(p).await)
+            }
+        }
+    }
+
     /// Closes all connections, after what runs on them has ended.
     pub async fn close(&self) {
         match self {

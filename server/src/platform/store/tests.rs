@@ -367,3 +367,12 @@ async fn p4_a_caller_that_hangs_up_leaves_no_transaction_open_and_its_write_is_w
     .expect("the connection answers");
     assert_eq!(open, 0, "a transaction was left open");
 }
+
+#[tokio::test]
+async fn a_cluster_has_an_id_and_a_file_has_none() {
+    let (lite, pg) = (sqlite().await, postgres().await);
+    assert_eq!(lite.db.cluster_id().await.unwrap(), None);
+    let id = pg.db.cluster_id().await.unwrap().unwrap();
+    let same = postgres().await.db.cluster_id().await.unwrap();
+    assert_eq!(same.as_deref(), Some(id.as_str()));
+}
