@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use super::{Common, DoctorArgs, FAILED, ground, say};
+use crate::app::Ground;
 use crate::permit::{Action, Actor, Duty, permit};
+use crate::platform::clock::wait_ms;
 use crate::platform::ids::{HandleId, StaffId};
+use crate::platform::redis;
 use crate::protocol::{Audience, Role, RoleKind};
 
 pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
@@ -28,6 +31,29 @@ pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<Ex
     );
     for warning in ground.keys.store().warnings() {
         tell(false, &format!("key store: {warning}"));
+    }
+    if let Some(same) = same_cluster(&ground).await {
+        tell(
+            !same,
+            if same {
+                "key store: it stands in the database's own cluster, whose log and backup then hold the keys; give it a cluster of its own"
+            } else {
+                "key store: a cluster of its own"
+            },
+        );
+    }
+    match &ground.settings.redis_url {
+        None => tell(true, "Redis: none; this node is alone"),
+        Some(url) => {
+            let within = wait_ms(ground.settings.redis.answer_ms);
+            let warnings = redis::warnings(url, within).await;
+            if warnings.is_empty() {
+                tell(true, "Redis: answers, and writes nothing to disk");
+            }
+            for warning in warnings {
+                tell(false, &format!("Redis: {warning}"));
+            }
+        }
     }
     let verdict = ground.audit.verify(&ground.db).await?;
     tell(
@@ -54,6 +80,13 @@ pub(super) async fn run(common: &Common, args: &DoctorArgs) -> anyhow::Result<Ex
     } else {
         ExitCode::from(FAILED)
     })
+}
+
+/// Whether the keys stand beside what they seal; `None` where they cannot, or where nobody can say.
+async fn same_cluster(ground: &Ground) -> Option<bool> {
+    let keys = ground.keys.store().cluster_id().await.ok()??;
+    let data = ground.db.cluster_id().await.ok()??;
+    Some(keys == data)
 }
 
 /// Who may do what in a room of their side, as the code decides it: role, duty, and what they allow. Who is not in the
