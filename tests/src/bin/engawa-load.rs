@@ -10,7 +10,7 @@ use engawa_tests::load::{broadcaster, storms, table};
 
 const USAGE: &str = "usage: engawa-load [--rounds N] [--seconds S] [SCENARIO[=ONLY]…]
        engawa-load broadcaster [ADDRESS]
-scenarios: saturation[=MEMBERS] latency[=DELIVERIES] idle cut deaf slow socketio";
+scenarios: saturation[=MEMBERS] latency[=DELIVERIES] idle cut deaf slow socketio nodes";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -77,6 +77,7 @@ fn run(arguments: &[String]) -> Result<()> {
             "deaf" => storms::deaf(&session)?,
             "slow" => storms::slow(&session)?,
             "socketio" => scenarios::socket_io(&session)?,
+            "nodes" => scenarios::nodes(&session)?,
             _ => bail!("no scenario {name}\n{USAGE}"),
         }
     }

@@ -59,9 +59,20 @@ impl Cores {
 
 /// Puts this thread, and every process that it starts from now on, on one core.
 pub fn pin(core: usize) -> Result<()> {
+    pin_to(&[core])
+}
+
+/// Lets this thread, and every process that it starts from now on, run on both cores.
+pub fn pin_to_both(cores: Cores) -> Result<()> {
+    pin_to(&[cores.server, cores.generator])
+}
+
+fn pin_to(cores: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
-    set.set(core);
-    sched_setaffinity(None, &set).with_context(|| format!("pin to core {core}"))
+    for core in cores {
+        set.set(*core);
+    }
+    sched_setaffinity(None, &set).with_context(|| format!("pin to cores {cores:?}"))
 }
 
 /// Allows as many open files as this process may have, children included; gives the number.

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use tokio::runtime::Runtime;
 
 use super::generator::{Dialect, Target};
 use super::machine::{self, Cores, Used};
 use super::sessions;
+use crate::redis::Redis;
 use crate::{Db, House, Node};
 
 /// Lifted limits, as anybody may use them who measures.
@@ -18,13 +20,21 @@ const LIMITS: &str = include_str!("../../../ops/load/limits.toml");
 /// The house under load: a node of the real binary on a durable database.
 pub struct Measured {
     /// Keeps the processes' pipes empty.
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     house: House,
-    node: Option<Node>,
+    nodes: Vec<Node>,
+    _redis: Option<Redis>,
     cores: Cores,
     /// What the generator loads.
     pub target: Target,
-    pid: u32,
+    name: &'static str,
+    pids: Vec<u32>,
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }
 
 impl Measured {
@@ -40,60 +50,110 @@ impl Measured {
         n_people: usize,
         settings: &str,
     ) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
+        let house = runtime.block_on(House::new(Db::Sqlite))?;
+        let house = house.with(LIMITS)?.with(settings)?;
+        Self::on(runtime, house, None, "engawa", cores, n_rooms, n_people, 1)
+    }
+
+    /// As [`Measured::start`] on PostgreSQL, with several nodes on the server's core that hear of each other by Redis.
+    /// PostgreSQL and Redis run where there is time.
+    pub fn start_nodes(
+        cores: Cores,
+        n_rooms: usize,
+        n_people: usize,
+        n_nodes: usize,
+    ) -> Result<Self> {
+        let runtime = runtime()?;
+        machine::pin_to_both(cores)?;
+        let (house, redis) = runtime.block_on(async {
+            let redis = Redis::start().await?;
+            anyhow::Ok((House::new(Db::Postgres).await?, redis))
+        })?;
+        let house = house
+            .with(LIMITS)?
+            .with_variable("ENGAWA_REDIS_URL", &redis.url());
+        let name = if n_nodes == 1 {
+            "one node"
+        } else {
+            "two nodes"
+        };
+        Self::on(
+            runtime,
+            house,
+            Some(redis),
+            name,
+            cores,
+            n_rooms,
+            n_people,
+            n_nodes,
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers, both above")]
+    fn on(
+        runtime: Runtime,
+        house: House,
+        redis: Option<Redis>,
+        name: &'static str,
+        cores: Cores,
+        n_rooms: usize,
+        n_people: usize,
+        n_nodes: usize,
+    ) -> Result<Self> {
+        let house = house.with_rooms(u32::try_from(n_rooms)?);
         let started = machine::pin(cores.server).and_then(|()| {
             runtime.block_on(async {
-                let house = House::new(Db::Sqlite)
-                    .await?
-                    .with(LIMITS)?
-                    .with(settings)?
-                    .with_rooms(u32::try_from(n_rooms)?);
-                let node = house.start().await?;
-                anyhow::Ok((house, node))
+                let mut nodes = vec![house.start().await?];
+                while nodes.len() < n_nodes {
+                    nodes.push(Node::further(&house).await?);
+                }
+                anyhow::Ok(nodes)
             })
         });
         machine::pin(cores.generator)?;
-        let (house, node) = started?;
-        let mut rooms = node.tojisha_rooms();
+        let nodes = started?;
+        let mut rooms = nodes[0].tojisha_rooms();
         ensure!(rooms.len() >= n_rooms, "too few rooms are open");
         rooms.truncate(n_rooms);
-        let cookies = sessions::make(node.address(), n_people)?;
+        let cookies = sessions::make(nodes[0].address(), n_people)?;
+        let addresses = nodes.iter().map(|node| node.address().to_owned());
         Ok(Self {
-            pid: node.pid()?,
             target: Target {
                 dialect: Dialect::House,
-                addresses: vec![node.address().to_owned()],
+                addresses: addresses.collect(),
                 cookies,
                 rooms,
                 keys: Cell::new(0),
             },
+            name,
+            pids: nodes.iter().map(Node::pid).collect::<Result<_>>()?,
             runtime,
             house,
-            node: Some(node),
+            nodes,
+            _redis: redis,
             cores,
         })
     }
 
-    /// Ends the node and starts it anew on the same data: a process that has done nothing yet.
+    /// Ends the one node and starts it anew on the same data: a process that has done nothing yet.
     pub fn restart(&mut self) -> Result<()> {
-        if let Some(node) = self.node.take() {
+        for node in self.nodes.drain(..) {
             self.runtime.block_on(node.stop())?;
         }
         let started = machine::pin(self.cores.server)
             .and_then(|()| self.runtime.block_on(self.house.start()));
         machine::pin(self.cores.generator)?;
         let node = started?;
-        self.pid = node.pid()?;
-        self.node = Some(node);
+        self.pids = vec![node.pid()?];
+        self.nodes = vec![node];
         Ok(())
     }
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        if let Some(node) = self.node.take() {
+        for node in self.nodes.drain(..) {
             // Killed either way; the runtime reaps it.
             let _ = self.runtime.block_on(node.kill());
         }
@@ -188,7 +248,7 @@ pub trait Peer {
 
 impl Peer for Measured {
     fn name(&self) -> &'static str {
-        "engawa"
+        self.name
     }
 
     fn target(&self) -> &Target {
@@ -196,7 +256,13 @@ impl Peer for Measured {
     }
 
     fn used(&self) -> Result<Used> {
-        Used::by(self.pid)
+        let mut sum = Used::default();
+        for pid in &self.pids {
+            let used = Used::by(*pid)?;
+            sum.cpu_us += used.cpu_us;
+            sum.rss_bytes += used.rss_bytes;
+        }
+        Ok(sum)
     }
 
     fn cores(&self) -> Cores {

@@ -205,6 +205,59 @@ pub fn socket_io(session: &Session) -> Result<()> {
     )
 }
 
+/// One node and two on PostgreSQL and Redis, members spread over both: what the way over the other node costs.
+pub fn nodes(session: &Session) -> Result<()> {
+    let shape = shape(40, 50);
+    let n_people = shape.rooms * shape.members;
+    let one = Measured::start_nodes(session.cores, shape.rooms, n_people, 1)?;
+    let two = Measured::start_nodes(session.cores, shape.rooms, n_people, 2)?;
+    let bare = Other::bare(session.cores, &session.program, shape.rooms)?;
+    let all: [&dyn Peer; 3] = [&bare, &one, &two];
+    let most = alternate(session, all, &|peer| {
+        let given = runs::saturate(peer, shape, WINDOW, session.spans())?;
+        tell_saturation(shape, peer, &given);
+        Ok(given)
+    })?;
+    let rates = [5_000, 50_000];
+    let mut at_rates = Vec::new();
+    for rate in rates {
+        at_rates.push(alternate(session, all, &|peer| {
+            let given = runs::at_rate(peer, shape, rate / shape.members as u64, session.spans())?;
+            tell_latency(rate, peer, &given);
+            Ok(given)
+        })?);
+    }
+    let limit = best(&most[0]).deliveries_per_s;
+    let rows: Vec<Vec<String>> = (0..all.len())
+        .map(|idx| {
+            let fastest = best(&most[idx]);
+            vec![
+                all[idx].name().to_owned(),
+                thousands(&most[idx]),
+                format!("{:.2}", fastest.cpu_us),
+                format!("{:.2}", fastest.deliveries_per_s / limit),
+                micros(calmest(&at_rates[0][idx])),
+                micros(calmest(&at_rates[1][idx])),
+            ]
+        })
+        .collect();
+    table::print(
+        &format!(
+            "Nodes on PostgreSQL and Redis, all on this machine's two cores, {shape}, members on each node in turn; best of {}",
+            session.rounds
+        ),
+        &[
+            "who",
+            "k/s (all)",
+            "us each",
+            "ratio",
+            "5 k/s: us",
+            "50 k/s: us",
+        ],
+        &rows,
+    )
+}
+
 fn tell_saturation(shape: Shape, peer: &dyn Peer, given: &Given) {
     progress(&format!(
         "saturation {shape} {}: {:.0} k/s, {:.2} us each, {:.1} a read, server {:.0} %, generator {:.0} %, others {:.0} %",
