@@ -30,8 +30,8 @@ use crate::protocol::{SUBPROTOCOL, Why};
 
 /// The close code of a session that ended (`protocol.md`).
 const CLOSE_SESSION: u16 = 4001;
-/// How far back a node looks for sessions that ended elsewhere, in milliseconds: several polls, so that a late commit
-/// is seen.
+/// How far back before its last look a node looks for sessions that ended elsewhere, in milliseconds: a commit may be late,
+/// and clocks differ.
 const ENDED_LOOK_BACK_MS: i64 = 30_000;
 /// How often it looks.
 const ENDED_LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -213,6 +213,7 @@ pub async fn watch_sessions(edge: EdgeState) {
     let mut ended = edge.identity.subscribe_ended();
     let mut look = tokio::time::interval(ENDED_LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looked = edge.clock.now();
     loop {
         tokio::select! {
             told = ended.recv() => match told {
@@ -222,9 +223,14 @@ pub async fn watch_sessions(edge: EdgeState) {
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
             },
             _ = look.tick() => {
-                let since = edge.clock.now().minus_ms(ENDED_LOOK_BACK_MS);
+                let now = edge.clock.now();
+                // From the last look that was answered: a node that stood still, or had no store, must miss no end.
+                let since = looked.min(now).minus_ms(ENDED_LOOK_BACK_MS);
                 match edge.identity.ended_since(since).await {
-                    Ok(sessions) => sessions.iter().for_each(|session| edge.sockets.end_session(session)),
+                    Ok(sessions) => {
+                        looked = now;
+                        sessions.iter().for_each(|session| edge.sockets.end_session(session));
+                    }
                     Err(error) => tracing::warn!(%error, "ended sessions could not be read"),
                 }
             }
