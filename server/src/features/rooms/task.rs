@@ -109,6 +109,7 @@ pub(super) async fn run(parts: Parts) {
             }
             _ = watch.tick() => {
                 task.watch();
+                task.let_go();
                 task.apply(&mut room, Input::Tick);
             }
         }
@@ -176,6 +177,13 @@ impl Task {
         self.answered.clear();
     }
 
+    /// Lets go of connections that ended. One that left the room stays until then: what it asked for before may still be
+    /// under way, and is answered.
+    fn let_go(&mut self) {
+        self.attached
+            .retain(|_, attached| !attached.outbox.is_closing());
+    }
+
     /// Gives what goes to all to those who are live now. Before anything that must come after it, and at the end.
     fn distribute(&mut self) {
         let n_frames = self.to_all.len() as u64;
@@ -219,12 +227,6 @@ impl Task {
             Effect::All(frame) => self.to_all.push(frame),
             Effect::Live(conn) => self.set_live(conn, true),
             Effect::NotLive(conn) => self.set_live(conn, false),
-            Effect::Detach(conn) => {
-                self.distribute();
-                if let Some(Attached { outbox, .. }) = self.attached.remove(&conn) {
-                    outbox.flush();
-                }
-            }
             Effect::Mark(conn) => {
                 let outcomes = self.outcomes.clone();
                 self.put(conn, |outbox| outbox.mark(outcomes, conn));

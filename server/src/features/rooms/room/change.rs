@@ -121,6 +121,17 @@ impl Room {
             {
                 continue;
             }
+            let with_words = lines
+                .iter()
+                .find(|line| line.seq == change.seq)
+                .filter(|line| line.content.is_some());
+            let idx = self.in_ring(change.seq);
+            let has_words =
+                with_words.is_some() || idx.is_some_and(|idx| self.ring[idx].content.is_some());
+            if change.shows == Shows::Yes && !has_words && complete_to.is_none() {
+                // Its words could not be read; the next look brings the change again.
+                continue;
+            }
             self.changed.insert(change.seq, *change);
             // One that follows what is known leaves nothing out; any other waits for the look that reads them all.
             if change.n == self.seen.n_changes + 1 {
@@ -130,16 +141,16 @@ impl Room {
                 // Not told yet: it will be told as it is then.
                 continue;
             }
-            let with_words = lines.iter().find(|line| line.seq == change.seq);
-            let Some(idx) = self.in_ring(change.seq) else {
+            let Some(idx) = idx else {
                 self.tell_change(change, with_words, out);
                 continue;
             };
             if self.ring[idx].shows != change.shows {
-                let line = changed_line(&self.ring[idx], change.shows, with_words);
-                self.ring[idx] = Arc::clone(&line);
-                self.tell_change(change, Some(&line), out);
+                self.ring[idx] = changed_line(&self.ring[idx], change.shows, with_words);
             }
+            // Told also where the ring has it so already: what was read for one member may have been older or newer.
+            let line = Arc::clone(&self.ring[idx]);
+            self.tell_change(change, Some(&line), out);
         }
         if let Some(n_changes) = complete_to {
             self.loading_changes = false;
@@ -163,6 +174,8 @@ impl Room {
     }
 
     fn tell_change(&self, change: &Changed, line: Option<&Arc<Line>>, out: &mut Vec<Effect>) {
+        // Words that were read late can be hidden again, or taken back: that is told in its turn.
+        let line = line.filter(|line| line.shows == Shows::Yes && line.content.is_some());
         let frame = match (change.shows, line) {
             (Shows::Yes, Some(line)) => ServerFrame::Shown {
                 room: self.room_text(),

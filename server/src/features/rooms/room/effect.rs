@@ -90,8 +90,6 @@ pub enum Effect {
     Publish(Vec<Frame>),
     /// Count that somebody was here, on that rung.
     Came(Rung),
-    /// The room is over for this connection.
-    Detach(ConnId),
     /// Let go of these: what they waited for has been said.
     Release(Vec<Ticket>),
 }

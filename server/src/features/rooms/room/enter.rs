@@ -263,7 +263,6 @@ impl Room {
             },
             out,
         );
-        out.push(Effect::Detach(conn));
     }
 
     pub(super) fn gone(&mut self, conn: ConnId) {

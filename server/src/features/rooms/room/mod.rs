@@ -101,6 +101,8 @@ pub struct Room {
     /// The highest count of changes that the store told.
     changes_due: i64,
     members: HashMap<ConnId, Member>,
+    /// Members who catch up and whose next lines could not be read.
+    stalled: BTreeSet<ConnId>,
     pending: HashMap<(ParticipantId, ClientKey), Pending>,
     queue: Vec<NewLine>,
     committing: bool,
@@ -134,6 +136,7 @@ impl Room {
             loading_changes: false,
             changes_due: 0,
             members: HashMap::new(),
+            stalled: BTreeSet::new(),
             pending: HashMap::new(),
             queue: Vec::new(),
             committing: false,
@@ -226,7 +229,7 @@ impl Room {
             } => self.change_done(asker, key, outcome, &mut out),
             Input::Elsewhere { lines } => self.arrived(not_encoded(lines), &mut out),
             Input::Seen(seen) => self.see(*seen, &mut out),
-            Input::Tick => {}
+            Input::Tick => self.go_on_with_stalled(&mut out),
         }
         self.let_in(now, &mut out);
         self.close_if_over(now, &mut out);
@@ -277,7 +280,12 @@ impl Room {
         }
         let conns: Vec<ConnId> = self.members.keys().copied().collect();
         for conn in conns {
-            self.members.remove(&conn);
+            let phase = self.members.remove(&conn).map(|member| member.phase);
+            if let Some(Phase::Arriving { .. } | Phase::Entering { .. }) = phase {
+                // Not in yet: this is what their `enter` comes to.
+                self.refuse(conn, None, RefusalCode::RoomClosed.into(), out);
+                continue;
+            }
             out.push(Effect::NotLive(conn));
             self.send(
                 conn,
@@ -287,7 +295,6 @@ impl Room {
                 },
                 out,
             );
-            out.push(Effect::Detach(conn));
         }
     }
 
@@ -365,6 +372,8 @@ impl Room {
     /// Tells all of the line after the newest.
     fn deliver(&mut self, line: Arc<Line>, frame: Option<Frame>, out: &mut Vec<Effect>) {
         self.head = line.seq;
+        // The same line may have come by a hint before.
+        self.ahead.remove(&line.seq);
         let now = self.as_changed(Arc::clone(&line));
         let frame = frame
             .filter(|_| Arc::ptr_eq(&now, &line))
@@ -376,20 +385,28 @@ impl Room {
     fn not_loaded(&mut self, conn: Option<ConnId>, out: &mut Vec<Effect>) {
         match conn {
             None => self.not_looked(out),
-            Some(conn) => {
-                if self.members.remove(&conn).is_some() {
-                    out.push(Effect::NotLive(conn));
-                    self.refuse(
-                        conn,
-                        None,
-                        Refusal {
-                            code: RefusalCode::Busy,
-                            retry_after_ms: Some(BUSY_RETRY_MS),
-                        },
-                        out,
-                    );
+            Some(conn) => match self.members.get(&conn).map(|member| &member.phase) {
+                Some(Phase::Entering { .. }) => {
+                    self.members.remove(&conn);
+                    let refusal = Refusal {
+                        code: RefusalCode::Busy,
+                        retry_after_ms: Some(BUSY_RETRY_MS),
+                    };
+                    self.refuse(conn, None, refusal, out);
                 }
-            }
+                // They were told that they are in, so they are not put out: it is read again with the next tick.
+                Some(Phase::CatchingUp { .. }) => {
+                    self.stalled.insert(conn);
+                }
+                Some(Phase::Arriving { .. } | Phase::Live) | None => {}
+            },
+        }
+    }
+
+    /// Reads again what could not be read for those who catch up.
+    fn go_on_with_stalled(&mut self, out: &mut Vec<Effect>) {
+        for conn in std::mem::take(&mut self.stalled) {
+            self.flushed(conn, out);
         }
     }
 

@@ -311,7 +311,7 @@ impl World {
             Effect::Live(conn) => {
                 self.live.insert(conn);
             }
-            Effect::NotLive(conn) | Effect::Detach(conn) => {
+            Effect::NotLive(conn) => {
                 self.live.remove(&conn);
             }
             Effect::Mark(conn) => self.beside.push(Input::Flushed { conn }),
