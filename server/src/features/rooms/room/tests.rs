@@ -3,6 +3,7 @@
 
 mod arriving_tests;
 mod case_tests;
+mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
