@@ -304,10 +304,15 @@ impl Connection<'_> {
         }
     }
 
-    /// Tells a room; a full one answers `busy` here.
+    /// Tells a room; a full one answers `busy` here, and one that is forgotten as one that is not there.
     pub(super) fn post(&self, link: &RoomLink, input: Input, key: Option<&str>) {
         if link.post_with(input, self.asker(), &self.outbox).is_err() {
-            self.refuse(key, Some(link.gathering().id.as_str()), Self::busy());
+            let refusal = if link.is_over() {
+                RefusalCode::NotAllowed.into()
+            } else {
+                Self::busy()
+            };
+            self.refuse(key, Some(link.gathering().id.as_str()), refusal);
         }
     }
 

@@ -191,6 +191,11 @@ impl RoomLink {
         self.inbox.try_send(envelope).map_err(|_| RoomBusy)
     }
 
+    /// Whether the room is forgotten and takes nothing any more.
+    pub fn is_over(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
     /// Tells the room that a connection is no more. This always arrives.
     pub fn gone(&self, conn: ConnId) {
         self.outcomes.tell(Input::Gone { conn });

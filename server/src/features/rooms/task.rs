@@ -70,6 +70,9 @@ struct Task {
 /// Inputs that are applied before their effects are written: what came while the last were written goes out together.
 const INPUTS_IN_A_ROW: usize = 64;
 
+/// How long a forgotten room still answers what it was asked before.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
 /// Runs a room until it is forgotten or the node ends.
 pub(super) async fn run(parts: Parts) {
     let Parts {
@@ -127,6 +130,19 @@ pub(super) async fn run(parts: Parts) {
             break;
         }
     }
+    // Nothing more is taken; what was taken waits for an answer that may still come from the store.
+    inbox.close();
+    let last_answers = async {
+        while let Ok(envelope) = inbox.try_recv() {
+            task.open(&mut room, envelope);
+        }
+        task.write();
+        while let Some(input) = outcomes_in.recv().await {
+            task.apply(&mut room, input);
+            task.write();
+        }
+    };
+    let _ = tokio::time::timeout(LAST_ANSWERS_WITHIN, last_answers).await;
 }
 
 impl Task {

@@ -90,8 +90,44 @@ fn person() -> PersonId {
     PersonId::Handle(HandleId::parse("somebody").expect("an id"))
 }
 
+/// Somebody who came in.
+struct Visit {
+    link: RoomLink,
+    who: Who,
+    outbox: Outbox,
+    tickets: Tickets,
+}
+
+impl Visit {
+    fn asker(&self) -> Asker {
+        Asker {
+            conn: ConnId(1),
+            ticket: self.tickets.take(),
+        }
+    }
+
+    fn post(&self, input: Input) -> Result<(), RoomBusy> {
+        self.link.post(input, ConnId(1), &self.outbox)
+    }
+
+    fn say(&self, key: &str) -> Result<(), RoomBusy> {
+        self.post(Input::Say {
+            asker: self.asker(),
+            who: self.who.clone(),
+            key: ClientKey::parse(key).expect("a key"),
+            line: Ok(Proposed {
+                body: Body::known(BODY.into()),
+                note: None,
+                no_reply: false,
+                form: None,
+            }),
+            by_form: false,
+        })
+    }
+}
+
 /// Comes in and says a line; returns once it is acknowledged.
-async fn say(house: &House, room: &RoomId) -> Outbox {
+async fn say(house: &House, room: &RoomId) -> Visit {
     let link = house
         .rooms
         .link(room)
@@ -104,46 +140,30 @@ async fn say(house: &House, room: &RoomId) -> Outbox {
         .expect("the key store answers")
         .expect("the room has a key");
     let outbox = Outbox::new(64, 100_000);
-    let tickets = Tickets::new(outbox.clone());
-    let asker = || Asker {
-        conn: ConnId(1),
-        ticket: tickets.take(),
-    };
-    let who = Who {
-        participant,
-        name: "三毛".into(),
-        duty: None,
+    let visit = Visit {
+        link,
+        who: Who {
+            participant,
+            name: "三毛".into(),
+            duty: None,
+        },
+        tickets: Tickets::new(outbox.clone()),
+        outbox,
     };
     let enter = Input::Enter {
-        asker: asker(),
-        who: who.clone(),
+        asker: visit.asker(),
+        who: visit.who.clone(),
         mode: EnterMode::Talk,
         after: None,
     };
-    link.post(enter, ConnId(1), &outbox)
-        .expect("the room takes it");
-    let line = Proposed {
-        body: Body::known(BODY.into()),
-        note: None,
-        no_reply: false,
-        form: None,
-    };
-    let key = ClientKey::parse("k1").expect("a key");
-    let said = Input::Say {
-        asker: asker(),
-        who,
-        key,
-        line: Ok(line),
-        by_form: false,
-    };
-    link.post(said, ConnId(1), &outbox)
-        .expect("the room takes it");
+    visit.post(enter).expect("the room takes it");
+    visit.say("k1").expect("the room takes it");
     until(
-        &outbox,
+        &visit.outbox,
         |frame| matches!(frame, ServerFrame::Said(line) if line.body == BODY),
     )
     .await;
-    outbox
+    visit
 }
 
 async fn until(outbox: &Outbox, wanted: impl Fn(&ServerFrame) -> bool) {
@@ -229,7 +249,7 @@ on_both_engines!(p5_a_forgotten_room_opens_from_no_backup_with_all_keys_that_are
 on_both_engines!(p5_a_removed_person_leaves_no_words_in_a_room_that_still_lives, db => {
     let house = house(&db).await;
     let room = add_room(&db, "a").await;
-    let outbox = say(&house, &room).await;
+    let outbox = say(&house, &room).await.outbox;
     house.rooms.remove_person(&person()).await.expect("removed");
     until(&outbox, |frame| matches!(frame, ServerFrame::Hidden { seq: 1, .. })).await;
     let left = rows(&db, &room).await;
@@ -296,3 +316,19 @@ async fn p4_a_key_is_looked_up_after_the_commit_of_another_node_that_is_under_wa
         "else it would be refused, and stored"
     );
 }
+
+on_both_engines!(what_is_said_as_a_room_is_forgotten_is_answered, db => {
+    let house = house(&db).await;
+    let room = add_room(&db, "answers").await;
+    let visit = say(&house, &room).await;
+    house.clock.advance_ms(3 * HOUR_MS);
+    house.rooms.deps().forgotten(&room);
+    visit.say("k2").expect("the room has not noticed yet");
+    until(
+        &visit.outbox,
+        |frame| matches!(frame, ServerFrame::Refused { key: Some(key), .. } if key == "k2"),
+    )
+    .await;
+    assert!(visit.say("k3").is_err(), "it takes nothing any more");
+    assert!(visit.link.is_over());
+});
