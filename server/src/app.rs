@@ -89,17 +89,7 @@ impl Ground {
         db.migrate()
             .await
             .context("the database cannot be migrated")?;
-        same_as_before(
-            &settings,
-            &db,
-            &Held {
-                name: "key_file",
-                this: key_file.identity(),
-                what: "key file",
-                setting: "key_file",
-            },
-        )
-        .await?;
+        same_as_before(&settings, &db, &Held::file(&key_file)).await?;
         if let Some(file) = settings.keys_url.expose().strip_prefix("sqlite:")
             && let Some(folder) = Path::new(file.trim_start_matches("//")).parent()
         {
@@ -113,20 +103,7 @@ impl Ground {
         )
         .await
         .context("the key store cannot be opened")?;
-        same_as_before(
-            &settings,
-            &db,
-            &Held {
-                name: "key_store",
-                this: store
-                    .identity()
-                    .await
-                    .context("the key store cannot be asked")?,
-                what: "key store",
-                setting: "keys_url",
-            },
-        )
-        .await?;
+        same_as_before(&settings, &db, &Held::store(&store).await?).await?;
         let node = settings
             .node
             .clone()
@@ -181,6 +158,7 @@ impl Node {
     ) -> anyhow::Result<Self> {
         // First of all, so that nothing that is counted once is counted before.
         let numbers = Numbers::start().ok();
+        keys_count(&ground).await?;
         let bus = bus(&ground)?;
         let rooms = Rooms::start(DepsParts {
             db: ground.db.clone(),
@@ -374,6 +352,27 @@ struct Held {
     setting: &'static str,
 }
 
+impl Held {
+    fn file(file: &KeyFile) -> Self {
+        Self {
+            name: "key_file",
+            this: file.identity(),
+            what: "key file",
+            setting: "key_file",
+        }
+    }
+
+    async fn store(store: &KeyStore) -> anyhow::Result<Self> {
+        let this = store.identity().await;
+        Ok(Self {
+            name: "key_store",
+            this: this.context("the key store cannot be asked")?,
+            what: "key store",
+            setting: "keys_url",
+        })
+    }
+}
+
 /// Makes sure that a further node has the same keys as the first: with others, each would seal what the other cannot
 /// open. A node that is alone may go on with new ones, if the old ones were lost.
 async fn same_as_before(settings: &Settings, db: &Db, held: &Held) -> anyhow::Result<()> {
@@ -391,9 +390,21 @@ async fn same_as_before(settings: &Settings, db: &Db, held: &Held) -> anyhow::Re
          `redis_url`"
     );
     tracing::warn!("this {what} is not the one that the database was used with before");
-    rooms::now_used_with(db, held.name, &held.this)
-        .await
-        .context("the database cannot be written")
+    Ok(())
+}
+
+/// A node that serves alone says which keys count from here on. A command that only looks does not.
+async fn keys_count(ground: &Ground) -> anyhow::Result<()> {
+    if ground.settings.redis_url.is_some() {
+        return Ok(());
+    }
+    let store = Held::store(ground.keys.store()).await?;
+    for held in [Held::file(&ground.key_file), store] {
+        rooms::now_used_with(&ground.db, held.name, &held.this)
+            .await
+            .context("the database cannot be written")?;
+    }
+    Ok(())
 }
 
 /// The way to the other nodes: Redis where there is one.

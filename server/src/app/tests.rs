@@ -71,6 +71,8 @@ async fn a_node_alone_goes_on_with_a_new_key_store_when_the_old_one_was_lost() {
     drop(first);
     fs::remove_dir_all(own.path().join("keys")).expect("lost");
     assert!(open(&[REDIS]).await.is_err());
-    open(&[]).await.expect("alone it begins");
+    let alone = open(&[]).await.expect("alone it begins");
+    assert!(open(&[REDIS]).await.is_err(), "looking decides nothing");
+    keys_count(&alone).await.expect("it serves");
     open(&[REDIS]).await.expect("and from then on among others");
 }
