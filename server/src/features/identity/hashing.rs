@@ -1,19 +1,27 @@
 //! Slow hashes, off the runtime and few at once, so that tries never take the machine from those who talk.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Hashes that run at once: each takes 19 MiB and some 20 ms of a core.
 const AT_ONCE_MAX: usize = 2;
 /// Hashes that run or wait. More would keep people waiting longer than they wait.
 const WAITING_MAX: usize = 64;
 
-/// Runs slow hashes.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Runs slow hashes, on threads of its own: what a hash has freed stays with the thread it ran on, for the next one.
+/// On the runtime's many threads for blocking work a flood of tries would leave 19 MiB with each of them.
 #[derive(Clone)]
 pub(super) struct Hashing {
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    /// The threads end when the last of these is gone.
+    threads: mpsc::Sender<Work>,
 }
 
 /// Too many wait already; later is better.
@@ -23,9 +31,25 @@ pub(super) struct Busy;
 
 impl Hashing {
     pub(super) fn new() -> Self {
+        let (threads, work) = mpsc::channel::<Work>();
+        let work = Arc::new(Mutex::new(work));
+        for _ in 0..AT_ONCE_MAX {
+            let work = Arc::clone(&work);
+            thread::spawn(move || {
+                loop {
+                    let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(next) = next else {
+                        return;
+                    };
+                    // Whoever waits for it is told by its dropped sender; the thread goes on.
+                    let _ = catch_unwind(AssertUnwindSafe(next));
+                }
+            });
+        }
         Self {
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             running: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            threads,
         }
     }
 
@@ -34,6 +58,7 @@ impl Hashing {
         Self {
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             running: Arc::clone(&self.running),
+            threads: self.threads.clone(),
         }
     }
 
@@ -51,12 +76,14 @@ impl Hashing {
             .acquire_owned()
             .await
             .map_err(|_| Busy)?;
-        tokio::task::spawn_blocking(move || {
+        let (tell, told) = oneshot::channel();
+        let work = move || {
             let _held = (place, turn);
-            work()
-        })
-        .await
-        .map_err(|_| Busy)
+            // A caller that hung up wants no answer.
+            let _ = tell.send(work());
+        };
+        self.threads.send(Box::new(work)).map_err(|_| Busy)?;
+        told.await.map_err(|_| Busy)
     }
 }
 
@@ -96,5 +123,15 @@ mod tests {
             .await;
         assert_eq!(hashing.run(|| ()).await, Err(Busy));
         assert_eq!(hashing.beside().run(|| ()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_takes_no_thread_with_it() {
+        let hashing = Hashing::new();
+        for _ in 0..AT_ONCE_MAX + 1 {
+            let broken = hashing.run(|| assert_eq!(1, 2, "on purpose")).await;
+            assert_eq!(broken, Err(Busy));
+        }
+        assert_eq!(hashing.run(|| 7).await, Ok(7));
     }
 }
