@@ -2,9 +2,14 @@
 
 mod closes;
 mod corpora;
+mod floods;
+mod fuzz;
 mod json_corpus;
 mod origins;
 mod problems;
 mod refusals;
+mod silent;
+mod slow;
 mod stage;
 mod strings;
+mod wire;
