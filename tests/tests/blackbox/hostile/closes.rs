@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use engawa_tests::socket::Came;
-use engawa_tests::{Db, House, Node, Socket, on_both};
+use engawa_tests::{Db, Ended, House, Node, Socket, on_both};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -32,7 +32,7 @@ enum Cause {
     LongFrame,
     /// The session ends.
     SessionEnds,
-    /// Asking for more than one reads.
+    /// Reading nothing while others talk.
     ReadsNothing,
     /// The server is stopped.
     Stop,
@@ -114,12 +114,6 @@ async fn every_close_code_is_really_given(db: Db) -> Result<()> {
     let (room, other) = (rooms[0].clone(), rooms[1].clone());
     let mut bystander = node.tojisha("そばにいる").await?.enter(&room).await?;
     leaving_says_why(&house, &node, &room, &other).await?;
-    // Lines for those who ask for much.
-    for n in 0..50 {
-        bystander
-            .say_kept(&room, &format!("long-{n}"), &"雨".repeat(500))
-            .await?;
-    }
     for (code, cause, why) in CLOSES {
         let person = node.tojisha("さいごまで").await?;
         let mut socket = match cause {
@@ -128,6 +122,7 @@ async fn every_close_code_is_really_given(db: Db) -> Result<()> {
             }
             _ => person.connect().await?,
         };
+        let mut ended = None;
         match cause {
             Cause::Goodbye => {
                 let close = CloseFrame {
@@ -157,19 +152,17 @@ async fn every_close_code_is_really_given(db: Db) -> Result<()> {
                 http.delete("/api/v1/sessions").await?;
             }
             Cause::ReadsNothing => {
-                // Each is answered by 50 long lines, and none of the answers is read.
-                for _ in 0..200 {
-                    socket
-                        .send(&json!({"type": "enter", "room": room.as_str()}))
-                        .await?;
-                }
+                ended = Some(reads_too_late(&mut socket, &mut bystander, &room).await?);
             }
             Cause::Stop => node.terminate().await?,
         }
-        let ended = socket
-            .ends()
-            .await
-            .with_context(|| format!("the end by {cause:?}"))?;
+        let ended = match ended {
+            Some(ended) => ended,
+            None => socket
+                .ends()
+                .await
+                .with_context(|| format!("the end by {cause:?}"))?,
+        };
         ensure!(
             ended.code == Some(code),
             "{cause:?}: {code} was expected, {ended:?} came"
@@ -206,6 +199,34 @@ async fn every_close_code_is_really_given(db: Db) -> Result<()> {
         PROMISED.len()
     ));
     Ok(())
+}
+
+/// Reads nothing while somebody else talks, and then what came: more lines each time, until they are more than all
+/// buffers take.
+async fn reads_too_late(socket: &mut Socket, talker: &mut Socket, room: &str) -> Result<Ended> {
+    const ON_THEIR_WAY: usize = 8;
+    socket.enter(room).await?;
+    let mut n_said = 0;
+    for n_lines in [400, 800, 1600, 3200, 6400] {
+        for _ in 0..n_lines / ON_THEIR_WAY {
+            for n in n_said..n_said + ON_THEIR_WAY {
+                talker
+                    .say(room, &format!("many-{n}"), &"雨".repeat(500))
+                    .await?;
+            }
+            n_said += ON_THEIR_WAY;
+            for _ in 0..ON_THEIR_WAY {
+                talker.of_type("acked").await?;
+            }
+        }
+        let due = talker.view(room)?.last_seq();
+        while socket.view(room)?.last_seq() < due {
+            if let Came::End(ended) = socket.next_or_end("a line or the end").await? {
+                return Ok(ended);
+            }
+        }
+    }
+    anyhow::bail!("somebody who read nothing for {n_said} lines was never too slow")
 }
 
 /// `left` by leaving, and `left` when the room closes.
