@@ -2,6 +2,7 @@
 //! Each test binary has one pair, and a test that does something to its cluster has one of its own. A guardian process holds a pipe to the test binary and stops and removes the clusters
 //! when that pipe closes, so they go away after a panic or a SIGKILL too.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -232,7 +233,13 @@ fn guard(bin: &Path, data: &Path, folder: &Path) -> Result<Child> {
         .spawn()?)
 }
 
-/// A port of loopback that was free a moment ago.
+/// A port of loopback that was free a moment ago. It is below those that the system gives to outgoing connections, so that
+/// no client takes it while its server is down.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let chance = RandomState::new().build_hasher().finish();
+    (0..1_000)
+        .map(|n| 10_000 + (chance.wrapping_add(n * 7) % 22_000))
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .context("no port of loopback is free")
 }
