@@ -91,6 +91,8 @@ type Came = HashMap<RoomId, Vec<Kept>>;
 
 async fn run(deps: Arc<Deps>, mut inbox: mpsc::Receiver<Job>) {
     while let Some(first) = inbox.recv().await {
+        // Rooms that are ready now come along.
+        tokio::task::yield_now().await;
         let mut jobs = vec![first];
         let mut n_lines = 0;
         while n_lines < GROUP_MAX {

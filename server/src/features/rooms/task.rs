@@ -67,6 +67,13 @@ struct Task {
     answered: Vec<Ticket>,
 }
 
+/// What woke a room.
+enum First {
+    Outcome(Input),
+    Envelope(Envelope),
+    Tick,
+}
+
 /// Inputs that are applied before their effects are written: what came while the last were written goes out together.
 const INPUTS_IN_A_ROW: usize = 64;
 
@@ -103,14 +110,21 @@ pub(super) async fn run(parts: Parts) {
     let mut watch = tokio::time::interval(watch_every);
     watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let first = tokio::select! {
             biased;
-            Some(input) = outcomes_in.recv() => task.apply(&mut room, input),
-            envelope = inbox.recv() => {
-                let Some(envelope) = envelope else { break };
-                task.open(&mut room, envelope);
-            }
-            _ = watch.tick() => {
+            Some(input) = outcomes_in.recv() => First::Outcome(input),
+            envelope = inbox.recv() => match envelope {
+                Some(envelope) => First::Envelope(envelope),
+                None => break,
+            },
+            _ = watch.tick() => First::Tick,
+        };
+        // Whoever else has something ready says it first: one commit and one write for all of it, at no wait.
+        tokio::task::yield_now().await;
+        match first {
+            First::Outcome(input) => task.apply(&mut room, input),
+            First::Envelope(envelope) => task.open(&mut room, envelope),
+            First::Tick => {
                 task.watch();
                 task.let_go();
                 task.apply(&mut room, Input::Tick);
