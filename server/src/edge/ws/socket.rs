@@ -11,6 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
@@ -42,11 +44,30 @@ const CLOSE_ECHO_WITHIN: Duration = Duration::from_secs(3);
 struct Ends {
     wire: Arc<TcpStream>,
     outbox: Outbox,
+    /// The last read took all there was: the next one need not ask to be told so.
+    is_drained: bool,
 }
 
 impl io::Read for Ends {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.wire.try_read(buffer)
+        if std::mem::take(&mut self.is_drained) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut n_read = 0;
+        let read = self.wire.try_io(Interest::READABLE, || {
+            n_read = (&*SockRef::from(&*self.wire)).read(buffer)?;
+            // Told to the runtime inside, so that what comes after this very read wakes the task again.
+            if n_read > 0 && n_read < buffer.len() {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(n_read)
+            }
+        });
+        if n_read == 0 {
+            return read;
+        }
+        self.is_drained = n_read < buffer.len();
+        Ok(n_read)
     }
 }
 
@@ -90,6 +111,7 @@ impl Reader {
         let ends = Ends {
             wire: Arc::clone(&wire),
             outbox: outbox.clone(),
+            is_drained: false,
         };
         let socket =
             WebSocket::from_partially_read(ends, parts.read_buf.into(), Role::Server, Some(config));

@@ -21,12 +21,12 @@ use crate::protocol::StampKind;
 
 /// Lines and stamps of one transaction at most; more wait for the next.
 const GROUP_MAX: usize = 2_000;
-/// Jobs that may wait; a room has one commit in flight, so this is about rooms.
+/// Jobs that may wait. A room hands over what it read in one go, so these are some for each room.
 const INBOX: usize = 4_096;
 
 /// What a room wants kept.
 pub(super) enum Job {
-    /// Lines, in order; the outcome comes back as one input. A room has one such job out at a time.
+    /// Lines, in order. Those of one room that wait together are kept together; each line's outcome comes back once.
     Lines {
         /// Where.
         room: RoomId,
@@ -114,11 +114,11 @@ async fn run(deps: Arc<Deps>, mut inbox: mpsc::Receiver<Job>) {
 }
 
 /// A room that waits for the outcome, and the lines it waits for.
-type Waiting = (RoomId, Vec<(ParticipantId, ClientKey)>, Outcomes);
+type Waiting = HashMap<RoomId, (Vec<(ParticipantId, ClientKey)>, Outcomes)>;
 
 async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     let mut group = Group::new();
-    let mut waiting: Vec<Waiting> = Vec::new();
+    let mut waiting = Waiting::new();
     for job in jobs {
         let room = match &job {
             Job::Lines { room, .. } | Job::Stamp { room, .. } => room.clone(),
@@ -147,11 +147,14 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
                 },
                 share,
             ) => {
-                let ids = lines
-                    .iter()
-                    .map(|line| (line.author.clone(), line.key.clone()))
-                    .collect();
-                waiting.push((room, ids, outcomes));
+                let (ids, _) = waiting
+                    .entry(room)
+                    .or_insert_with(|| (Vec::new(), outcomes));
+                ids.extend(
+                    lines
+                        .iter()
+                        .map(|line| (line.author.clone(), line.key.clone())),
+                );
                 if let Some(share) = share {
                     share.lines.extend(lines);
                 }
@@ -186,7 +189,7 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
         tracing::error!(%error, n_lines, "a commit failed");
         Came::new()
     });
-    for (room, ids, outcomes) in waiting {
+    for (room, (ids, outcomes)) in waiting {
         let input = match came.remove(&room) {
             Some(kept) => Input::Kept(kept),
             None => Input::NotKept(ids),

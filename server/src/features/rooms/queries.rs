@@ -18,6 +18,20 @@ macro_rules! four_rows {
     };
 }
 
+macro_rules! sixteen_rows {
+    () => {
+        concat!(
+            four_rows!(),
+            ", ",
+            four_rows!(),
+            ", ",
+            four_rows!(),
+            ", ",
+            four_rows!()
+        )
+    };
+}
+
 statements! {
     // Takes the row's lock until the transaction ends; rooms are locked in the order of their ids.
     LOCK = "UPDATE room SET last_seq = last_seq WHERE id = $1 AND state <> 'forgotten' RETURNING last_seq";
@@ -35,7 +49,8 @@ statements! {
     KEPT_BEFORE = "SELECT seq, at_ms FROM message WHERE room_id = $1 AND author = $2 AND client_key = $3";
     [sqlite] INSERT_LINE = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", row!());
     [sqlite] INSERT_4_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!());
-    [sqlite] INSERT_16_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!(), ", ", four_rows!(), ", ", four_rows!(), ", ", four_rows!());
+    [sqlite] INSERT_16_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", sixteen_rows!());
+    [sqlite] INSERT_64_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", sixteen_rows!(), ", ", sixteen_rows!(), ", ", sixteen_rows!(), ", ", sixteen_rows!());
     [postgres] INSERT_LINES = "INSERT INTO message (room_id, seq, author, client_key, at_ms, shows, change_n, key_version, sealed) \
                     SELECT n.room_id, n.seq, n.author, n.client_key, $1, 'yes', 0, $2, n.sealed \
                     FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::bytea[]) \
@@ -53,7 +68,7 @@ statements! {
     COUNT_CHANGE = "UPDATE room SET n_changes = n_changes + 1 WHERE id = $1 RETURNING n_changes";
     CHANGE_LINE = "UPDATE message SET shows = $3, change_n = $4 WHERE room_id = $1 AND seq = $2";
     TAKE_BACK_LINE = "UPDATE message SET shows = 'taken_back', change_n = $3, sealed = NULL WHERE room_id = $1 AND seq = $2";
-    CHANGES = "SELECT seq, shows, change_n FROM message WHERE room_id = $1 AND change_n > $2 ORDER BY change_n LIMIT 1000";
+    CHANGES = "SELECT seq, shows, change_n FROM message WHERE room_id = $1 AND change_n > 0 AND change_n > $2 ORDER BY change_n LIMIT 1000";
     PUT_STAMP = "INSERT INTO stamp (room_id, seq, author, stamp) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     TAKE_STAMP = "DELETE FROM stamp WHERE room_id = $1 AND seq = $2 AND author = $3 AND stamp = $4";
     TAKE_LEASE = "INSERT INTO duty_lease (room_id, staff_id, conn, node, name, duty, until_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -221,6 +236,7 @@ pub(super) async fn insert_lines(
             let mut lines = lines.into_iter();
             while lines.len() > 0 {
                 let (sql, n) = match lines.len() {
+                    64.. => (INSERT_64_LINES, 64),
                     16.. => (INSERT_16_LINES, 16),
                     4.. => (INSERT_4_LINES, 4),
                     _ => (INSERT_LINE, 1),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::commit::{Committer, Job};
-use super::line::{Line, Shows};
+use super::line::{Line, NewLine, Shows};
 use super::outbox::Outbox;
 use super::room::{Asker, Changed, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
 use super::ticket::Ticket;
@@ -63,6 +63,8 @@ struct Task {
     to_all: Vec<Frame>,
     /// Connections whose outbox has something that was put and not written.
     put: Vec<ConnId>,
+    /// Goes to the committer in one piece.
+    to_keep: Vec<NewLine>,
     /// Let go of once everything is written.
     answered: Vec<Ticket>,
 }
@@ -105,6 +107,7 @@ pub(super) async fn run(parts: Parts) {
         attached: HashMap::new(),
         to_all: Vec::new(),
         put: Vec::new(),
+        to_keep: Vec::new(),
         answered: Vec::new(),
     };
     let mut watch = tokio::time::interval(watch_every);
@@ -195,8 +198,28 @@ impl Task {
         }
     }
 
+    /// Hands over what is to be kept. What comes before the commit begins joins it there.
+    fn keep(&mut self) {
+        if self.to_keep.is_empty() {
+            return;
+        }
+        let job = Job::Lines {
+            room: self.id.clone(),
+            lines: std::mem::take(&mut self.to_keep),
+            outcomes: self.outcomes.clone(),
+        };
+        if let Err(Job::Lines { lines, .. }) = self.committer.hand(job) {
+            let ids = lines
+                .into_iter()
+                .map(|line| (line.author, line.key))
+                .collect();
+            self.outcomes.tell(Input::NotKept(ids));
+        }
+    }
+
     /// Writes what was put: a batch for all who are live, then what is left for single ones.
     fn write(&mut self) {
+        self.keep();
         self.distribute();
         for conn in self.put.drain(..) {
             if let Some(attached) = self.attached.get_mut(&conn) {
@@ -261,20 +284,7 @@ impl Task {
                 let outcomes = self.outcomes.clone();
                 self.put(conn, |outbox| outbox.mark(outcomes, conn));
             }
-            Effect::Commit(lines) => {
-                let job = Job::Lines {
-                    room: self.id.clone(),
-                    lines,
-                    outcomes: self.outcomes.clone(),
-                };
-                if let Err(Job::Lines { lines, .. }) = self.committer.hand(job) {
-                    let ids = lines
-                        .into_iter()
-                        .map(|line| (line.author, line.key))
-                        .collect();
-                    self.outcomes.tell(Input::NotKept(ids));
-                }
-            }
+            Effect::Commit(lines) => self.to_keep.extend(lines),
             Effect::KeepStamp {
                 seq,
                 author,

@@ -31,7 +31,7 @@ impl Room {
             n_changes: self.seen.n_changes,
             ..seen
         };
-        self.look_for_missing(self.seen.last_seq, out);
+        self.look_for_missing(out);
         self.look_for_changes(out);
     }
 
@@ -46,9 +46,15 @@ impl Room {
     }
 
     /// Reads what the store has and this node does not, unless its own commit is about to bring it.
-    pub(super) fn look_for_missing(&mut self, last_seq: Seq, out: &mut Vec<Effect>) {
-        if last_seq > self.head && !self.committing && !self.ahead.contains_key(&self.head.next()) {
-            self.load(Some(last_seq), out);
+    pub(super) fn look_for_missing(&mut self, out: &mut Vec<Effect>) {
+        let last = match self.ahead.first_key_value() {
+            Some((first_ahead, _)) => Seq(first_ahead.get() - 1),
+            None => self.seen.last_seq,
+        };
+        self.missing = last > self.head;
+        if self.missing && self.n_committing == 0 {
+            self.missing = false;
+            self.load(Some(last), out);
         }
     }
 
@@ -94,7 +100,7 @@ impl Room {
             lines.truncate(own);
         }
         self.arrived(not_encoded(lines), out);
-        self.look_for_missing(self.seen.last_seq, out);
+        self.look_for_missing(out);
     }
 
     /// A load failed: who waited for it may try again.

@@ -105,7 +105,10 @@ pub struct Room {
     stalled: BTreeSet<ConnId>,
     pending: HashMap<(ParticipantId, ClientKey), Pending>,
     queue: Vec<NewLine>,
-    committing: bool,
+    /// Lines that were handed over to be kept and are not answered yet.
+    n_committing: usize,
+    /// The store has lines that this node has not: what is said meanwhile waits until they can be read.
+    missing: bool,
     /// The numbers of keys in the ring, so that a repeat needs no read.
     known: HashMap<(ParticipantId, ClientKey), (Seq, Millis)>,
     last_said: HashMap<ParticipantId, Millis>,
@@ -113,6 +116,8 @@ pub struct Room {
     counted: BTreeSet<(ParticipantId, Rung)>,
     about: About,
     about_at: Millis,
+    /// Whether anybody's lamp is lit.
+    lamp_lit: bool,
     told: Option<Head>,
     /// What was answered in this input.
     answered: Vec<Ticket>,
@@ -139,12 +144,14 @@ impl Room {
             stalled: BTreeSet::new(),
             pending: HashMap::new(),
             queue: Vec::new(),
-            committing: false,
+            n_committing: 0,
+            missing: false,
             known: HashMap::new(),
             last_said: HashMap::new(),
             counted: BTreeSet::new(),
             about: About::Few,
             about_at: now,
+            lamp_lit: false,
             told: None,
             answered: Vec::new(),
         };
@@ -158,6 +165,10 @@ impl Room {
     /// The one way in. Effects are to be performed in order.
     pub fn apply(&mut self, input: Input, now: Millis) -> Vec<Effect> {
         let mut out = Vec::new();
+        let moves_nobody = matches!(
+            input,
+            Input::Say { .. } | Input::Kept(_) | Input::Stamp { .. } | Input::Elsewhere { .. }
+        );
         match input {
             Input::Enter {
                 asker,
@@ -233,6 +244,9 @@ impl Room {
         }
         self.let_in(now, &mut out);
         self.close_if_over(now, &mut out);
+        if !moves_nobody {
+            self.lamp_lit = self.members.values().any(|member| member.lamp);
+        }
         self.tell_head(now, &mut out);
         if !self.answered.is_empty() {
             out.push(Effect::Release(std::mem::take(&mut self.answered)));
@@ -251,7 +265,7 @@ impl Room {
             about: self.about,
             on_duty: self.seen.on_duty.clone(),
             ready: self.facts.texts.ready.clone(),
-            lamp: self.members.values().any(|member| member.lamp),
+            lamp: self.lamp_lit,
         }
     }
 
@@ -275,7 +289,7 @@ impl Room {
             self.standing(now).0,
             RoomState::Closed | RoomState::Cancelled
         );
-        if !over || self.members.is_empty() || self.committing {
+        if !over || self.members.is_empty() || self.n_committing > 0 {
             return;
         }
         let conns: Vec<ConnId> = self.members.keys().copied().collect();
@@ -304,15 +318,29 @@ impl Room {
             self.about_at = now;
             self.about = self.about_now();
         }
-        let head = self.head_now(now);
-        if self.told.as_ref() == Some(&head) {
+        if self.is_told(now) {
             return;
         }
+        let head = self.head_now(now);
         out.push(Effect::All(Frame::of(&ServerFrame::Room(RoomOut {
             room: self.room_text(),
             head: head.clone(),
         }))));
         self.told = Some(head);
+    }
+
+    /// Whether what would be told of the room was. Asked after every input, so nothing is copied for it; the words of a
+    /// head do not change while a room lives here.
+    fn is_told(&self, now: Millis) -> bool {
+        let (state, slow_ms) = self.standing(now);
+        self.told.as_ref().is_some_and(|told| {
+            told.state == state
+                && told.slow_ms == slow_ms
+                && told.guard == self.seen.guard
+                && told.about == self.about
+                && told.lamp == self.lamp_lit
+                && told.on_duty == self.seen.on_duty
+        })
     }
 
     fn about_now(&self) -> About {
@@ -364,8 +392,8 @@ impl Room {
         while let Some((line, frame)) = self.ahead.remove(&self.head.next()) {
             self.deliver(line, frame, out);
         }
-        if let Some((&first_ahead, _)) = self.ahead.first_key_value() {
-            self.look_for_missing(Seq(first_ahead.get() - 1), out);
+        if !self.ahead.is_empty() {
+            self.look_for_missing(out);
         }
     }
 

@@ -141,17 +141,18 @@ impl Room {
         }
     }
 
-    /// One commit at a time: what comes meanwhile makes the next one bigger.
+    /// What comes while a commit is out joins the next one, at the committer: that is where it shows when one begins.
     fn commit(&mut self, out: &mut Vec<Effect>) {
-        if self.committing || self.queue.is_empty() {
+        let reads_first = self.missing && self.n_committing > 0;
+        if reads_first || self.queue.is_empty() {
             return;
         }
-        self.committing = true;
+        self.n_committing += self.queue.len();
         out.push(Effect::Commit(std::mem::take(&mut self.queue)));
     }
 
     pub(super) fn kept(&mut self, kept: Vec<Kept>, out: &mut Vec<Effect>) {
-        self.committing = false;
+        self.n_committing = self.n_committing.saturating_sub(kept.len());
         let mut lines = Vec::new();
         let mut frames = Vec::new();
         // On the socket that said it, `acked` comes before `said`.
@@ -184,7 +185,7 @@ impl Room {
             self.arrived(lines, out);
             out.push(Effect::Publish(frames));
         }
-        self.look_for_missing(self.seen.last_seq, out);
+        self.look_for_missing(out);
         self.commit(out);
     }
 
@@ -193,7 +194,7 @@ impl Room {
         keys: Vec<(ParticipantId, ClientKey)>,
         out: &mut Vec<Effect>,
     ) {
-        self.committing = false;
+        self.n_committing = self.n_committing.saturating_sub(keys.len());
         let refusal = Refusal {
             code: RefusalCode::Busy,
             retry_after_ms: Some(BUSY_RETRY_MS),
@@ -212,7 +213,7 @@ impl Room {
                 }
             }
         }
-        self.look_for_missing(self.seen.last_seq, out);
+        self.look_for_missing(out);
         self.commit(out);
     }
 

@@ -5,7 +5,7 @@ mod arriving_tests;
 mod case_tests;
 mod simulation;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use proptest::prelude::*;
 
@@ -238,7 +238,7 @@ struct World {
     beside: Vec<Input>,
     live: BTreeSet<ConnId>,
     views: HashMap<ConnId, View>,
-    committing: Option<Vec<NewLine>>,
+    committing: VecDeque<Vec<NewLine>>,
     hints: Vec<Vec<Arc<Line>>>,
     n_keys: u32,
     /// How much was in the store when each connection asked to come in.
@@ -263,7 +263,7 @@ impl World {
             beside: Vec::new(),
             live: BTreeSet::new(),
             views: HashMap::new(),
-            committing: None,
+            committing: VecDeque::new(),
             hints: Vec::new(),
             n_keys: 0,
             asked_at: HashMap::new(),
@@ -316,13 +316,7 @@ impl World {
                 self.live.remove(&conn);
             }
             Effect::Mark(conn) => self.beside.push(Input::Flushed { conn }),
-            Effect::Commit(lines) => {
-                assert!(
-                    self.committing.is_none(),
-                    "a room has one commit out at a time"
-                );
-                self.committing = Some(lines);
-            }
+            Effect::Commit(lines) => self.committing.push_back(lines),
             Effect::Look {
                 asker,
                 author,
@@ -444,9 +438,13 @@ impl World {
     }
 
     fn finish_commit(&mut self, works: bool) {
-        let Some(lines) = self.committing.take() else {
+        // One commit is at work at a time, and takes what waits when it begins.
+        let n_jobs = 1 + self.below(self.committing.len().max(1) as u32) as usize;
+        let n_jobs = n_jobs.min(self.committing.len());
+        let lines: Vec<NewLine> = self.committing.drain(..n_jobs).flatten().collect();
+        if lines.is_empty() {
             return;
-        };
+        }
         let input = if works {
             Input::Kept(lines.iter().map(|line| self.store.keep(line)).collect())
         } else {
@@ -562,7 +560,8 @@ impl World {
                 let before = self.room.head;
                 let look = seen(&self.store);
                 self.apply(Input::Seen(Box::new(look)));
-                if self.beside.is_empty() && self.committing.is_none() && self.room.head == before {
+                if self.beside.is_empty() && self.committing.is_empty() && self.room.head == before
+                {
                     return;
                 }
             } else {
