@@ -1,7 +1,8 @@
 -- A line is found by its room and number, and by its author's key; so the table is its own first index, and the rows of
--- a room stand together. What was never changed needs no place among the changes: most lines never are.
+-- a room stand together. Its room is looked for at the commit, so that no statement has to be undone by itself. What was
+-- never changed needs no place among the changes: most lines never are.
 CREATE TABLE message_by_room (
-    room_id TEXT NOT NULL REFERENCES room (id) ON DELETE CASCADE,
+    room_id TEXT NOT NULL REFERENCES room (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     seq INTEGER NOT NULL,
     author TEXT NOT NULL,
     client_key TEXT NOT NULL,

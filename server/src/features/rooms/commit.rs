@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::line::{Line, NewLine, Shows};
 use super::room::{Input, Kept};
 use super::vault;
 use super::{Deps, Outcomes, queries};
-use crate::features::gatherings;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::platform::sealing::DataKey;
 use crate::platform::store::{Stored, Tx};
@@ -23,6 +24,9 @@ use crate::protocol::StampKind;
 const GROUP_MAX: usize = 2_000;
 /// Jobs that may wait. A room hands over what it read in one go, so these are some for each room.
 const INBOX: usize = 4_096;
+
+/// How long a commit may wait for what is on its way to it.
+const GATHER_AT_MOST: Duration = Duration::from_millis(2);
 
 /// What a room wants kept.
 pub(super) enum Job {
@@ -89,10 +93,22 @@ type Group = BTreeMap<RoomId, Share>;
 /// What came of it; nothing for a room that is forgotten.
 type Came = HashMap<RoomId, Vec<Kept>>;
 
+/// Lets whoever has something ready hand it over first: one flush, and one change of a page, for all of it. Where nobody
+/// has, this is over at once; where everybody always has, after a moment.
+async fn gather(inbox: &mpsc::Receiver<Job>) {
+    let until = Instant::now() + GATHER_AT_MOST;
+    loop {
+        let n_waiting = inbox.len();
+        tokio::task::yield_now().await;
+        if inbox.len() == n_waiting || Instant::now() >= until {
+            return;
+        }
+    }
+}
+
 async fn run(deps: Arc<Deps>, mut inbox: mpsc::Receiver<Job>) {
     while let Some(first) = inbox.recv().await {
-        // Rooms that are ready now come along.
-        tokio::task::yield_now().await;
+        gather(&inbox).await;
         let mut jobs = vec![first];
         let mut n_lines = 0;
         while n_lines < GROUP_MAX {
@@ -181,7 +197,7 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     }
     let group = Arc::new(group);
     let n_lines: usize = group.values().map(|share| share.lines.len()).sum();
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let came = keep(deps, &group).await;
     metrics::histogram!(names::COMMIT_SECONDS).record(began.elapsed().as_secs_f64());
     metrics::histogram!(names::COMMIT_LINES).record(n_lines as f64);
@@ -214,14 +230,14 @@ async fn keep(deps: &Arc<Deps>, group: &Arc<Group>) -> Stored<Came> {
 async fn keep_group(deps: &Deps, tx: &mut Tx, group: &Group) -> Stored<Came> {
     let at = deps.clock.now();
     let rooms: Vec<&RoomId> = group.keys().collect();
-    let mut came: Came = queries::lock_all(tx, &rooms)
-        .await?
-        .into_iter()
-        .map(|room| (room, Vec::new()))
+    let lasts: HashMap<RoomId, Seq> = queries::lock_all(tx, &rooms).await?.into_iter().collect();
+    let mut came: Came = lasts
+        .keys()
+        .map(|room| (room.clone(), Vec::new()))
         .collect();
     let shares: Vec<(&RoomId, &Share)> = group
         .iter()
-        .filter(|(room, _)| came.contains_key(*room))
+        .filter(|(room, _)| lasts.contains_key(*room))
         .collect();
     for (room, share) in &shares {
         for stamp in &share.stamps {
@@ -253,38 +269,18 @@ async fn keep_group(deps: &Deps, tx: &mut Tx, group: &Group) -> Stored<Came> {
         .iter()
         .map(|row| (&row.room_id, &row.author, &row.client_key))
         .collect();
-    let new: Vec<(&RoomId, &Share, Vec<&NewLine>)> = shares
-        .iter()
-        .map(|(room, share)| {
-            let lines = share
-                .lines
-                .iter()
-                .filter(|line| !repeats.contains(&(*room, &line.author, &line.key)));
-            (*room, *share, lines.collect::<Vec<_>>())
-        })
-        .filter(|(_, _, lines)| !lines.is_empty())
-        .collect();
-    let wanted: Vec<(&RoomId, i64)> = new
-        .iter()
-        .map(|(room, _, lines)| (*room, i64::try_from(lines.len()).expect("a group is small")))
-        .collect();
-    let lasts: HashMap<RoomId, Seq> = if wanted.is_empty() {
-        HashMap::new()
-    } else {
-        queries::take_numbers(tx, &wanted)
-            .await?
-            .into_iter()
-            .collect()
-    };
     let mut sealed = Vec::with_capacity(ids.len());
-    for ((room, share, lines), (_, n_lines)) in new.into_iter().zip(wanted) {
-        let Some(last) = lasts.get(room) else {
-            // Its row was locked above, so it cannot have gone.
-            return Err(gatherings::inconsistent("room", "last_seq", room.as_str()));
-        };
+    let mut now_last = Vec::with_capacity(shares.len());
+    for (room, share) in shares {
         let kept = came.entry(room.clone()).or_default();
-        for (line, idx) in lines.into_iter().zip(1..) {
-            let seq = Seq(last.get() - n_lines + idx);
+        let before = lasts.get(room).copied().unwrap_or(Seq(0));
+        let mut last = before;
+        for line in &share.lines {
+            if repeats.contains(&(room, &line.author, &line.key)) {
+                continue;
+            }
+            let seq = last.next();
+            last = seq;
             sealed.push(queries::SealedLine {
                 room,
                 seq,
@@ -308,8 +304,14 @@ async fn keep_group(deps: &Deps, tx: &mut Tx, group: &Group) -> Stored<Came> {
                 })),
             });
         }
+        if last != before {
+            now_last.push((room, last));
+        }
     }
-    queries::insert_lines(tx, at, vault::KEY_VERSION, sealed).await?;
+    if !sealed.is_empty() {
+        queries::take_numbers(tx, &now_last).await?;
+        queries::insert_lines(tx, at, vault::KEY_VERSION, sealed).await?;
+    }
     for row in before {
         came.entry(row.room_id).or_default().push(Kept {
             author: row.author,

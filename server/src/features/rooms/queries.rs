@@ -37,20 +37,22 @@ statements! {
     LOCK = "UPDATE room SET last_seq = last_seq WHERE id = $1 AND state <> 'forgotten' RETURNING last_seq";
     // A group commit asks one statement for all of its rooms: a statement is a trip to another thread on SQLite, and to
     // another machine on PostgreSQL. SQLite has one writer, so there is nothing else to lock there.
-    [sqlite] HOLD_ALL = "SELECT id FROM room WHERE id IN (SELECT value FROM json_each($1)) AND state <> 'forgotten'";
-    [postgres] LOCK_ALL = "SELECT id FROM room WHERE id = ANY($1) AND state <> 'forgotten' ORDER BY id FOR UPDATE";
-    [sqlite] NUMBER_ALL = "UPDATE room SET last_seq = last_seq + n.n_lines \
-                  FROM (SELECT value ->> 0 AS room_id, value ->> 1 AS n_lines FROM json_each($1)) AS n \
-                  WHERE room.id = n.room_id RETURNING id, last_seq";
-    [postgres] TAKE_NUMBERS_ALL = "UPDATE room SET last_seq = last_seq + n.n_lines \
-                  FROM unnest($1::text[], $2::bigint[]) AS n (room_id, n_lines) WHERE room.id = n.room_id \
-                  RETURNING room.id, room.last_seq";
+    // One row on SQLite, because each row of an answer is a message between two threads.
+    [sqlite] HOLD_ALL = "SELECT json_group_array(json_array(id, last_seq)) FROM room \
+                WHERE id IN (SELECT value FROM json_each($1)) AND state <> 'forgotten'";
+    [postgres] LOCK_ALL = "SELECT id, last_seq FROM room WHERE id = ANY($1) AND state <> 'forgotten' ORDER BY id FOR UPDATE";
+    [sqlite] NUMBER_ALL = "UPDATE room SET last_seq = n.last_seq \
+                  FROM (SELECT value ->> 0 AS room_id, value ->> 1 AS last_seq FROM json_each($1)) AS n \
+                  WHERE room.id = n.room_id";
+    [postgres] TAKE_NUMBERS_ALL = "UPDATE room SET last_seq = n.last_seq \
+                  FROM unnest($1::text[], $2::bigint[]) AS n (room_id, last_seq) WHERE room.id = n.room_id";
     [postgres] AFTER_OTHERS = "SELECT id FROM room WHERE id = $1 FOR SHARE";
     KEPT_BEFORE = "SELECT seq, at_ms FROM message WHERE room_id = $1 AND author = $2 AND client_key = $3";
-    [sqlite] INSERT_LINE = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", row!());
-    [sqlite] INSERT_4_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!());
-    [sqlite] INSERT_16_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", sixteen_rows!());
-    [sqlite] INSERT_64_LINES = concat!("INSERT INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", sixteen_rows!(), ", ", sixteen_rows!(), ", ", sixteen_rows!(), ", ", sixteen_rows!());
+    // OR FAIL: the transaction is given up whole, so SQLite need not keep what one statement alone would take back.
+    [sqlite] INSERT_LINE = concat!("INSERT OR FAIL INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", row!());
+    [sqlite] INSERT_4_LINES = concat!("INSERT OR FAIL INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", four_rows!());
+    [sqlite] INSERT_16_LINES = concat!("INSERT OR FAIL INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", sixteen_rows!());
+    [sqlite] INSERT_64_LINES = concat!("INSERT OR FAIL INTO message (room_id, seq, author, client_key, at_ms, key_version, sealed, shows, change_n) VALUES ", sixteen_rows!(), ", ", sixteen_rows!(), ", ", sixteen_rows!(), ", ", sixteen_rows!());
     [postgres] INSERT_LINES = "INSERT INTO message (room_id, seq, author, client_key, at_ms, shows, change_n, key_version, sealed) \
                     SELECT n.room_id, n.seq, n.author, n.client_key, $1, 'yes', 0, $2, n.sealed \
                     FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::bytea[]) \
@@ -135,45 +137,50 @@ pub(super) async fn lock(tx: &mut Tx, room: &RoomId) -> Stored<Option<Seq>> {
     on_tx!(tx, c => query_scalar::<_, Seq>(LOCK).bind(room).fetch_optional(c).await)
 }
 
-/// Locks those rooms in the order of their ids until the transaction ends; gives those that are not forgotten.
-pub(super) async fn lock_all(tx: &mut Tx, rooms: &[&RoomId]) -> Stored<Vec<RoomId>> {
+/// Locks those rooms in the order of their ids until the transaction ends; gives those that are not forgotten, with the
+/// last number that was taken in each.
+pub(super) async fn lock_all(tx: &mut Tx, rooms: &[&RoomId]) -> Stored<Vec<(RoomId, Seq)>> {
     let ids: Vec<&str> = rooms.iter().map(|room| room.as_str()).collect();
     match tx {
-        Tx::Sqlite(t) => Ok(query_scalar::<_, RoomId>(HOLD_ALL)
-            .bind(json(&ids))
-            .fetch_all(&mut **t)
-            .await?),
-        Tx::Pg(t) => Ok(query_scalar::<_, RoomId>(LOCK_ALL)
+        Tx::Sqlite(t) => {
+            let held: String = query_scalar(HOLD_ALL)
+                .bind(json(&ids))
+                .fetch_one(&mut **t)
+                .await?;
+            serde_json::from_str(&held)
+                .map_err(|_| crate::features::gatherings::inconsistent("room", "last_seq", "all"))
+        }
+        Tx::Pg(t) => Ok(query_as::<_, (RoomId, Seq)>(LOCK_ALL)
             .bind(ids)
             .fetch_all(&mut **t)
             .await?),
     }
 }
 
-/// Takes so many numbers in each room; gives the last of each.
-pub(super) async fn take_numbers(
-    tx: &mut Tx,
-    wanted: &[(&RoomId, i64)],
-) -> Stored<Vec<(RoomId, Seq)>> {
+/// Writes down the last number that was taken in each room; in a transaction that holds their locks.
+pub(super) async fn take_numbers(tx: &mut Tx, lasts: &[(&RoomId, Seq)]) -> Stored<()> {
     match tx {
         Tx::Sqlite(t) => {
-            let wanted: Vec<(&str, i64)> =
-                wanted.iter().map(|(room, n)| (room.as_str(), *n)).collect();
-            Ok(query_as::<_, (RoomId, Seq)>(NUMBER_ALL)
-                .bind(json(&wanted))
-                .fetch_all(&mut **t)
-                .await?)
+            let lasts: Vec<(&str, i64)> = lasts
+                .iter()
+                .map(|(room, last)| (room.as_str(), last.get()))
+                .collect();
+            query(NUMBER_ALL)
+                .bind(json(&lasts))
+                .execute(&mut **t)
+                .await?;
         }
         Tx::Pg(t) => {
-            let rooms: Vec<&str> = wanted.iter().map(|(room, _)| room.as_str()).collect();
-            let n_lines: Vec<i64> = wanted.iter().map(|(_, n)| *n).collect();
-            Ok(query_as::<_, (RoomId, Seq)>(TAKE_NUMBERS_ALL)
+            let rooms: Vec<&str> = lasts.iter().map(|(room, _)| room.as_str()).collect();
+            let lasts: Vec<i64> = lasts.iter().map(|(_, last)| last.get()).collect();
+            query(TAKE_NUMBERS_ALL)
                 .bind(rooms)
-                .bind(n_lines)
-                .fetch_all(&mut **t)
-                .await?)
+                .bind(lasts)
+                .execute(&mut **t)
+                .await?;
         }
     }
+    Ok(())
 }
 
 /// A list as SQLite takes it.

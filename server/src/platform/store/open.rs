@@ -12,11 +12,11 @@ use super::{Db, StoreError, Stored};
 
 /// The first SQLite without the bug that could corrupt a WAL on reset.
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
-/// A WAL larger than this is cut back at a checkpoint, in bytes.
 /// Pages in the log before they are put where they belong: a page that many commits changed goes there once.
 const SQLITE_CHECKPOINT_PAGES: &str = "4000";
 /// Memory for pages, of each connection, in KiB (negative, as SQLite counts it).
 const SQLITE_CACHE: &str = "-16000";
+/// A WAL larger than this is cut back at a checkpoint, in bytes.
 const SQLITE_WAL_BYTES_KEPT: &str = "67108864";
 
 /// Where the store is and how many connections it may use.
@@ -59,6 +59,7 @@ async fn open_sqlite(path: &str, readers: u32) -> Stored<Db> {
         .pragma("journal_size_limit", SQLITE_WAL_BYTES_KEPT)
         .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES)
         .pragma("cache_size", SQLITE_CACHE)
+        .pragma("temp_store", "MEMORY")
         .optimize_on_close(true, None);
     let w = SqlitePoolOptions::new()
         .max_connections(1)
