@@ -80,7 +80,7 @@ enum First {
 const INPUTS_IN_A_ROW: usize = 64;
 
 /// How long a forgotten room still answers what it was asked before.
-const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(8);
 
 /// Runs a room until it is forgotten or the node ends.
 pub(super) async fn run(parts: Parts) {
