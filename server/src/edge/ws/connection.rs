@@ -20,7 +20,7 @@ use crate::features::rooms::ticket::Tickets;
 use crate::features::rooms::{Asker, BUSY_RETRY_MS, ConnId, Input, Refusal, RoomLink, Who, duty};
 use crate::permit::{Action, Actor};
 use crate::platform::clock::wait_ms;
-use crate::platform::ids::{RoomId, Seq, jitter};
+use crate::platform::ids::{ID_CHARS_MAX, RoomId, Seq, jitter};
 use crate::platform::limits::{Bucket, RateKey};
 use crate::platform::telemetry::names;
 use crate::protocol::{
@@ -282,8 +282,12 @@ impl Connection<'_> {
         let refusal = refusal.into();
         metrics::counter!("engawa_refused_total", "code" => refusal.code.as_str()).increment(1);
         self.send(&ServerFrame::Refused {
-            key: key.map(str::to_owned),
-            room: room.map(str::to_owned),
+            key: key
+                .filter(|key| key.len() <= ID_CHARS_MAX)
+                .map(str::to_owned),
+            room: room
+                .filter(|room| room.len() <= ID_CHARS_MAX)
+                .map(str::to_owned),
             code: refusal.code,
             text: texts::refused(refusal.code.as_str()).to_owned(),
             retry_after_ms: refusal.retry_after_ms,
@@ -319,8 +323,9 @@ impl Connection<'_> {
     async fn frame(&mut self, text: &str) {
         metrics::counter!("engawa_frames_in_total").increment(1);
         let frame = match serde_json::from_str::<ClientFrame>(text) {
-            Ok(frame) => frame,
-            Err(_) => return self.bad_frame(text),
+            // serde reads a list of the fields, too; the contract says an object.
+            Ok(frame) if text.trim_ascii_start().starts_with('{') => frame,
+            Ok(_) | Err(_) => return self.bad_frame(text),
         };
         let too_fast = self.edge.rates.check(Bucket::Frames, self.frames_key).err();
         if let Some(wait) = too_fast {
@@ -489,7 +494,7 @@ fn echo(text: &str) -> (Option<String>, Option<String>) {
         fields
             .get(name)
             .and_then(|value| value.as_str())
-            .filter(|text| text.len() <= 64)
+            .filter(|text| text.len() <= ID_CHARS_MAX)
     };
     (
         field("key").map(str::to_owned),

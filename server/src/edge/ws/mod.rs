@@ -193,8 +193,11 @@ fn origin_is_ours(edge: &Edge, headers: &HeaderMap) -> bool {
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
-    let same_site = text(header::HeaderName::from_static("sec-fetch-site"))
-        .is_none_or(|site| site == "same-origin");
+    // Each of them, should there be several: none may say otherwise.
+    let same_site = headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .all(|site| site == "same-origin");
     let only_one = headers.get_all(header::ORIGIN).iter().count() == 1;
     match (text(header::ORIGIN), text(header::HOST)) {
         (Some(origin), Some(host)) => {
