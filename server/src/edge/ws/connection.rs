@@ -154,8 +154,11 @@ impl Connection<'_> {
         let mut draining = std::pin::pin!(edge.drain.begun());
         let mut drained = false;
         loop {
+            // What is left in the reader's buffer does not make the socket readable again.
+            let mut may_be_more = true;
             for _ in 0..MESSAGES_IN_A_ROW {
                 let Some(message) = reader.try_next() else {
+                    may_be_more = false;
                     break;
                 };
                 if matches!(message, Ok(Message::Pong(_))) && pong_due.take().is_some() {
@@ -168,7 +171,8 @@ impl Connection<'_> {
                 }
             }
             tokio::select! {
-                readable = reader.readable() => {
+                () = tokio::task::yield_now(), if may_be_more => {}
+                readable = reader.readable(), if !may_be_more => {
                     if readable.is_err() {
                         return;
                     }

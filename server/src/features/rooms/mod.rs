@@ -10,6 +10,7 @@ mod looks;
 pub mod outbox;
 mod policy;
 mod queries;
+mod reading;
 mod room;
 mod task;
 #[cfg(test)]
@@ -211,7 +212,7 @@ impl RoomLink {
     }
 
     async fn look(&self) {
-        match task::see(&self.deps, &self.gathering.id).await {
+        match reading::see(&self.deps, &self.gathering.id).await {
             Ok(Some(seen)) => self.outcomes.tell(Input::Seen(Box::new(seen))),
             Ok(None) => self.deps.forgotten(&self.gathering.id),
             Err(error) => tracing::error!(%error, "a room could not be watched"),
@@ -312,7 +313,7 @@ impl Rooms {
         let deps = &self.0.deps;
         // Heard before it is read, so that what comes in between is not missed.
         deps.bus.join(id);
-        let Some(seen) = task::see(deps, id).await? else {
+        let Some(seen) = reading::see(deps, id).await? else {
             deps.bus.leave(id);
             return Ok(None);
         };
@@ -328,7 +329,7 @@ impl Rooms {
         let ring_lines = deps.settings.ring_lines;
         let n_lines = i64::try_from(ring_lines).unwrap_or(i64::MAX);
         let from = Seq((seen.last_seq.get() - n_lines + 1).max(1));
-        let lines = task::read_lines(deps, id, from, seen.last_seq).await?;
+        let lines = reading::read_lines(deps, id, from, seen.last_seq).await?;
         let facts = Facts {
             room: id.clone(),
             epoch: deps.epoch.clone(),
@@ -499,7 +500,7 @@ async fn hear(rooms: std::sync::Weak<Inner>, mut stream: Hearing) {
             News::Lines { frames } => {
                 let lines = frames
                     .iter()
-                    .filter_map(|frame| task::line_of_frame(frame))
+                    .filter_map(|frame| reading::line_of_frame(frame))
                     .map(Arc::new)
                     .collect();
                 link.outcomes.tell(Input::Elsewhere { lines });

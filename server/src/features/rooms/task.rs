@@ -12,17 +12,18 @@ use tokio::sync::mpsc;
 use super::commit::{Committer, Job};
 use super::line::{Line, NewLine, Shows};
 use super::outbox::Outbox;
-use super::room::{Asker, Changed, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
+use super::reading::{ChangeError, change_line, read_changes, read_lines, see};
+use super::room::{Asker, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
 use super::ticket::Ticket;
-use super::{Deps, Outcomes, duty, queries, vault};
+use super::{Deps, Outcomes, queries};
 use crate::features::audit::Entry;
-use crate::features::gatherings::{self, Gathering};
+use crate::features::gatherings::Gathering;
 use crate::features::tally::Event;
 use crate::platform::bus::{Hint, News};
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
-use crate::platform::store::{StoreError, Stored};
+
 use crate::platform::telemetry::names;
-use crate::protocol::{Batch, Frame, LineOut, RefusalCode, ServerFrame, StampKind};
+use crate::protocol::{Batch, Frame, RefusalCode};
 
 /// An input, and the outbox of the connection it is from.
 pub(super) struct Envelope {
@@ -499,207 +500,4 @@ impl Task {
             }
         });
     }
-}
-
-/// What the store says of a room; `None` once it is forgotten.
-pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
-    let Some(row) = gatherings::find(&deps.db, id).await? else {
-        return Ok(None);
-    };
-    let (attended, on_duty) = duty::read(deps, &row.gathering).await?;
-    Ok(Some(Seen {
-        gathering: row.gathering,
-        state: row.state,
-        guard: row.guard,
-        slow_ms: row.slow_ms,
-        last_seq: row.last_seq,
-        n_changes: row.n_changes,
-        attended,
-        on_duty,
-    }))
-}
-
-/// Lines from the store with their stamps, opened.
-pub(super) async fn read_lines(
-    deps: &Deps,
-    id: &RoomId,
-    from: Seq,
-    to: Seq,
-) -> Stored<Vec<Arc<Line>>> {
-    if from > to {
-        return Ok(Vec::new());
-    }
-    let key = deps
-        .keys
-        .get(&vault::key_id(id))
-        .await
-        .map_err(|error| StoreError::Unavailable {
-            what: format!("the key store: {error}"),
-        })?;
-    let rows = queries::lines(&deps.db, id, from, to).await?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let stamps = queries::stamps(&deps.db, id, from, to).await?;
-    let mut lines: Vec<Line> = rows
-        .into_iter()
-        .map(|row| match &key {
-            Some(key) => vault::open_line(key, id, row),
-            None => Line {
-                seq: row.seq,
-                author: row.author,
-                key: row.client_key,
-                at: row.at_ms,
-                shows: Shows::Gone,
-                content: None,
-                stamps: Default::default(),
-            },
-        })
-        .collect();
-    for (seq, author, stamp) in stamps {
-        let stamp = StampKind::from_wire(&stamp)
-            .ok_or_else(|| gatherings::inconsistent("stamp", "stamp", id.as_str()))?;
-        if let Ok(idx) = lines.binary_search_by_key(&seq, |line| line.seq) {
-            lines[idx].stamps.insert((stamp, author));
-        }
-    }
-    Ok(lines.into_iter().map(Arc::new).collect())
-}
-
-async fn read_changes(
-    deps: &Deps,
-    id: &RoomId,
-    after: i64,
-) -> Stored<(Vec<Changed>, i64, Vec<Arc<Line>>)> {
-    let mut changes = Vec::new();
-    let mut shown = Vec::new();
-    let mut n_changes = after;
-    for (seq, shows, n) in queries::changes(&deps.db, id, after).await? {
-        let shows = Shows::from_stored(&shows)
-            .ok_or_else(|| gatherings::inconsistent("message", "shows", id.as_str()))?;
-        if shows == Shows::Yes {
-            shown.extend(read_lines(deps, id, seq, seq).await?);
-        }
-        changes.push(Changed { seq, shows, n });
-        n_changes = n_changes.max(n);
-    }
-    Ok((changes, n_changes, shown))
-}
-
-enum ChangeError {
-    /// Not there, not theirs, or not to be opened again: one answer.
-    NotYours,
-    Store(StoreError),
-}
-
-impl From<StoreError> for ChangeError {
-    fn from(error: StoreError) -> Self {
-        ChangeError::Store(error)
-    }
-}
-
-/// Changes a line in one transaction with what the audit log says of it. `None` where it was so already.
-async fn change_line(
-    deps: &Arc<Deps>,
-    id: &RoomId,
-    which: Which,
-    author: Option<ParticipantId>,
-    to: Shows,
-    entry: Option<Entry>,
-) -> Result<Option<Changed>, ChangeError> {
-    let deps_in = Arc::clone(deps);
-    let asked = Arc::new((id.clone(), which, author, entry));
-    let outcome = deps
-        .db
-        .write(move |tx| {
-            let (deps, asked) = (Arc::clone(&deps_in), Arc::clone(&asked));
-            Box::pin(async move {
-                let (id, which, author, entry) = &*asked;
-                // The room's lock first, as everywhere, so that two writers cannot lock crosswise.
-                if queries::lock(tx, id).await?.is_none() {
-                    return Ok(None);
-                }
-                let seq = match (which, author) {
-                    (Which::Seq(seq), _) => Some(*seq),
-                    (Which::Key(key), Some(author)) => {
-                        queries::seq_of_key(tx, id, author, key).await?
-                    }
-                    (Which::Key(_), None) => None,
-                };
-                let Some(seq) = seq else { return Ok(None) };
-                let Some((whose, shows)) = queries::line_state(tx, id, seq).await? else {
-                    return Ok(None);
-                };
-                if author.as_ref().is_some_and(|author| *author != whose) {
-                    return Ok(None);
-                }
-                let shows = Shows::from_stored(&shows)
-                    .ok_or_else(|| gatherings::inconsistent("message", "shows", id.as_str()))?;
-                if shows == to || (shows == Shows::TakenBack && to == Shows::Hidden) {
-                    return Ok(Some(None));
-                }
-                if shows == Shows::TakenBack {
-                    return Ok(None);
-                }
-                let n_changes = queries::count_change(tx, id).await?;
-                if to == Shows::TakenBack {
-                    queries::take_back_line(tx, id, seq, n_changes).await?;
-                } else {
-                    queries::change_line(tx, id, seq, to.as_str(), n_changes).await?;
-                }
-                if let Some(entry) = entry {
-                    let object = format!("{}/{}", id.as_str(), seq.get());
-                    deps.audit
-                        .append(
-                            tx,
-                            &Entry {
-                                object,
-                                ..entry.clone()
-                            },
-                        )
-                        .await?;
-                }
-                Ok(Some(Some(Changed {
-                    seq,
-                    shows: to,
-                    n: n_changes,
-                })))
-            })
-        })
-        .await?;
-    outcome.ok_or(ChangeError::NotYours)
-}
-
-/// A line that another node kept, as its frame says it. Stamps and the author's key are for the store to tell.
-pub(super) fn line_of_frame(frame: &str) -> Option<Line> {
-    let ServerFrame::Said(LineOut {
-        seq,
-        from,
-        body,
-        at,
-        note,
-        no_reply,
-        form,
-        ..
-    }) = serde_json::from_str(frame).ok()?
-    else {
-        return None;
-    };
-    let from = from?;
-    Some(Line {
-        seq: Seq(seq),
-        author: ParticipantId::parse(&from.id)?,
-        key: ClientKey::of_no_client(Seq(seq)),
-        at: at.0,
-        shows: Shows::Yes,
-        content: Some(super::line::Content {
-            body,
-            name: from.name,
-            duty: from.duty,
-            note,
-            no_reply: no_reply == Some(true),
-            form,
-        }),
-        stamps: Default::default(),
-    })
 }

@@ -9,10 +9,10 @@ use crate::features::rooms::body::Body;
 use crate::features::rooms::life::{AttendedUntil, Grace};
 use crate::features::rooms::line::{Line, NewLine, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
+use crate::features::rooms::reading::line_of_frame;
 use crate::features::rooms::room::{
     Asker, Changed, ConnId, Effect, Facts, Input, Kept, Refusal, Room, Seen, Which, Who,
 };
-use crate::features::rooms::task::line_of_frame;
 use crate::features::rooms::ticket::Tickets;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, EpochId, ParticipantId, RoomId, Seq};
