@@ -290,12 +290,13 @@ impl Node {
     /// Begins the end when the process is told to end.
     pub fn end_on_signal(&self) {
         let drain = self.edge.drain.clone();
+        // Heard from here on, and not only once the task below has its turn: who reads the address may end us at once.
+        let mut terminate =
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(terminate) => terminate,
+                Err(error) => return tracing::error!(%error, "the end signal cannot be heard"),
+            };
         tokio::spawn(async move {
-            let mut terminate =
-                match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                    Ok(terminate) => terminate,
-                    Err(error) => return tracing::error!(%error, "the end signal cannot be heard"),
-                };
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = tokio::signal::ctrl_c() => {}
