@@ -185,6 +185,9 @@ pub struct Generator<'a> {
     closed_loop: bool,
     schedule: Option<Schedule>,
     record_from_us: u64,
+    /// So many sockets, the first ones, get a small buffer for what they have not read when they connect: set later, it
+    /// binds nobody.
+    pub n_narrow: usize,
     /// Whether lines are as long as a line may be.
     pub long_lines: bool,
     say_opening: String,
@@ -248,6 +251,7 @@ impl<'a> Generator<'a> {
             closed_loop: false,
             schedule: None,
             record_from_us: u64::MAX,
+            n_narrow: 0,
             long_lines: false,
             say_opening: format!("{}\"room\":\"", target.dialect.opening("say")),
             marker: mark::finder(),
@@ -319,16 +323,12 @@ impl<'a> Generator<'a> {
     }
 
     /// Sockets stop reading; the rest of the line stays in the kernel's hands.
-    pub fn deafen(&mut self, who: impl IntoIterator<Item = usize>) -> Result<()> {
+    pub fn deafen(&mut self, who: impl IntoIterator<Item = usize>) {
         for idx in who {
             let conn = &mut self.conns[idx];
             self.tally.unheard += std::mem::take(&mut conn.unanswered);
             conn.state = State::Deaf;
-            if let Some(stream) = &conn.stream {
-                machine::narrow(stream, 4096)?;
-            }
         }
-        Ok(())
     }
 
     /// Those who stopped reading read again what there is for them, if only the end.
@@ -447,6 +447,9 @@ impl<'a> Generator<'a> {
             Token(idx),
             Interest::READABLE | Interest::WRITABLE,
         )?;
+        if idx < self.n_narrow {
+            machine::narrow(&stream, 16 << 10)?;
+        }
         conn.stream = Some(stream);
         conn.state = State::Connecting;
         conn.rest.clear();

@@ -136,6 +136,15 @@ impl Measured {
         })
     }
 
+    /// How many files its processes have open, sockets included.
+    pub fn n_files(&self) -> Result<usize> {
+        let counts = self.pids.iter().map(|pid| {
+            let folder = std::fs::read_dir(format!("/proc/{pid}/fd"))?;
+            anyhow::Ok(folder.count())
+        });
+        counts.sum()
+    }
+
     /// Ends the one node and starts it anew on the same data: a process that has done nothing yet.
     pub fn restart(&mut self) -> Result<()> {
         for node in self.nodes.drain(..) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::generator::{Generator, State};
-use super::machine::Stopwatch;
+use super::machine::{self, Stopwatch, Used};
 use super::peers::{Measured, Peer};
 use super::runs::{self, judge};
 use super::scenarios::{Session, shape, verdict};
@@ -149,6 +149,9 @@ pub fn deaf(session: &Session) -> Result<()> {
     let mut rows = Vec::new();
     for round in 0..session.rounds {
         let mut generator = Generator::new(&house.target, shape.rooms, shape.members)?;
+        // The first two of each room, and the third of every other: 5 %.
+        let n_deaf = shape.rooms * shape.members / 20;
+        generator.n_narrow = n_deaf;
         generator.join_all(64)?;
         generator.open_schedule(LINES_PER_S);
         generator.run(Duration::from_secs(2))?;
@@ -156,11 +159,12 @@ pub fn deaf(session: &Session) -> Result<()> {
         generator.run(session.spans().counted)?;
         let before = runs::quantiles(&generator.tally);
         let rss_before = house.used()?.rss_bytes;
-        // The first two of each room, and the third of every other: 5 %.
-        let n_deaf = shape.rooms * shape.members / 20;
-        generator.deafen(0..n_deaf)?;
+        let n_files = house.n_files()?;
+        generator.deafen(0..n_deaf);
         generator.record();
+        let disturbances = Disturbance::watch(&house)?;
         generator.run(session.spans().counted)?;
+        let disturbed = disturbances.percent(&house)?;
         let during = runs::quantiles(&generator.tally);
         // Then until the kernel holds no more for them and the house has to.
         generator.hush();
@@ -176,9 +180,11 @@ pub fn deaf(session: &Session) -> Result<()> {
         let settled = generator.settle(SETTLE)?;
         let kib_said = (generator.tally.said - said) as f64 / shape.rooms as f64 * 1.7;
         judge(&house, &generator, settled)?;
+        generator.run(Duration::from_secs(2))?;
+        let let_go = n_files.saturating_sub(house.n_files()?);
+        // What is still on its way to them is as whole as what others got.
         generator.read_again();
         generator.run(Duration::from_secs(2))?;
-        let let_go = generator.tally.ended;
         ensure!(
             generator.tally.n_faults == 0,
             "{:?}",
@@ -187,7 +193,7 @@ pub fn deaf(session: &Session) -> Result<()> {
         let grown = rss_most.saturating_sub(rss_before) as f64 / MIB;
         let ratio = during[1] as f64 / before[1].max(1) as f64;
         progress(&format!(
-            "deaf, round {}: others' p99 {} -> {} us; {kib_said:.0} KiB waited for each, memory grew {grown:.0} MiB, {let_go} of {n_deaf} let go",
+            "deaf, round {}: others' p99 {} -> {} us; {kib_said:.0} KiB waited for each, memory grew {grown:.0} MiB, {let_go} of {n_deaf} let go; others {disturbed}",
             round + 1,
             before[1],
             during[1]
@@ -224,6 +230,31 @@ pub fn deaf(session: &Session) -> Result<()> {
     )
 }
 
+/// What else the machine was busy with while something was measured.
+struct Disturbance {
+    since: Stopwatch,
+    us: u64,
+}
+
+impl Disturbance {
+    fn watch(peer: &dyn Peer) -> Result<Self> {
+        Ok(Self {
+            since: Stopwatch::new(),
+            us: Self::us(peer)?,
+        })
+    }
+
+    fn us(peer: &dyn Peer) -> Result<u64> {
+        let ours = peer.used()?.cpu_us + Used::by_this()?.cpu_us;
+        Ok(machine::busy_us(peer.cores())?.saturating_sub(ours))
+    }
+
+    fn percent(&self, peer: &dyn Peer) -> Result<String> {
+        let us = Self::us(peer)?.saturating_sub(self.us) as f64;
+        Ok(format!("{:.0} %", us / self.since.seconds() / 1e4))
+    }
+}
+
 /// Five hundred sockets that never finish: what the others notice.
 pub fn slow(session: &Session) -> Result<()> {
     let shape = shape(40, 50);
@@ -239,18 +270,26 @@ pub fn slow(session: &Session) -> Result<()> {
     let mut sockets = SlowSockets::new(&house.target.addresses[0], &house.target.cookies, n_slow);
     generator.record();
     let watch = Stopwatch::new();
-    // Each has its turn twice a second.
+    let disturbances = Disturbance::watch(&house)?;
+    let mut longest = 0.0_f64;
+    // Each has its turn about twice a second; few at a time, so that the generator is not kept from reading.
     while watch.seconds() < f64::from(seconds) {
-        sockets.turn(sockets.len() / 50)?;
-        generator.run(Duration::from_millis(10))?;
+        let turn = Stopwatch::new();
+        sockets.turn(1)?;
+        longest = longest.max(turn.seconds());
+        generator.run(Duration::from_millis(1))?;
     }
+    let disturbed = disturbances.percent(&house)?;
     let during = runs::quantiles(&generator.tally);
     let settled = generator.settle(SETTLE)?;
     judge(&house, &generator, settled)?;
     let ratio = during[1] as f64 / before[1].max(1) as f64;
     progress(&format!(
-        "slow: others' p99 {} -> {} us, {} let go",
-        before[1], during[1], sockets.n_let_go
+        "slow: others' p99 {} -> {} us, {} let go; the generator was kept for {:.1} ms at most, others {disturbed}",
+        before[1],
+        during[1],
+        sockets.n_let_go,
+        longest * 1e3
     ));
     table::print(
         &format!(
