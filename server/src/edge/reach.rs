@@ -35,7 +35,7 @@ pub async fn settle(edge: &Edge, session: &Session) -> Option<bool> {
     if session.handle.is_none_or(|handle| handle.acted) {
         return Some(true);
     }
-    match edge.identity.settle_standing(session).await {
+    match Box::pin(edge.identity.settle_standing(session)).await {
         Ok(settled) => Some(settled),
         Err(error) => {
             tracing::warn!(%error, "a standing could not be settled");
@@ -78,6 +78,17 @@ pub const fn action_of(mode: EnterMode) -> Action {
 /// # Errors
 /// As the stores'.
 pub async fn reach(
+    edge: &Arc<Edge>,
+    session: &Session,
+    id: &RoomId,
+    duty: Option<Duty>,
+    action: Action,
+) -> Stored<Option<(RoomLink, Permit)>> {
+    // Boxed: an idle socket holds room for the largest thing it may ever wait for, and this is seldom waited for.
+    Box::pin(ask(edge, session, id, duty, action)).await
+}
+
+async fn ask(
     edge: &Arc<Edge>,
     session: &Session,
     id: &RoomId,

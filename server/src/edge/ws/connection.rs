@@ -50,7 +50,8 @@ pub(super) struct Connection<'e> {
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) tickets: Tickets,
-    pub(super) entered: HashMap<RoomId, Entered>,
+    /// Boxed, because a map holds room for some more.
+    pub(super) entered: HashMap<RoomId, Box<Entered>>,
     pub(super) say_key: RateKey,
     frames_key: RateKey,
     bad_frames: Vec<Instant>,
@@ -93,7 +94,7 @@ pub(super) async fn run(
     let _ = timeout(CLOSE_WITHIN, outbox.ended()).await;
     outbox.end();
     // The other end may still have something to say, which nobody reads.
-    reader.drain().await;
+    Box::pin(reader.drain()).await;
 }
 
 /// Whether a socket goes on being read.
@@ -190,7 +191,7 @@ impl Connection<'_> {
                         alarm.as_mut().reset(by.min(next_ping));
                         self.outbox.ping();
                         self.count_out();
-                        self.keep_session().await;
+                        Box::pin(self.keep_session()).await;
                     }
                     Due::Pong => return self.close(CLOSE_AWAY),
                 },
@@ -201,7 +202,8 @@ impl Connection<'_> {
     async fn message(&mut self, message: Result<Message, Error>) -> Then {
         match message {
             Ok(Message::Text(text)) => self.frame(text.as_str()).await,
-            Ok(Message::Pong(_)) => self.renew_duty().await,
+            Ok(Message::Pong(_)) if self.is_on_duty() => Box::pin(self.renew_duty()).await,
+            Ok(Message::Pong(_)) => {}
             Ok(Message::Binary(_)) => {
                 self.close(CLOSE_UNSUPPORTED);
                 return Then::End;
@@ -237,9 +239,7 @@ impl Connection<'_> {
     }
 
     async fn renew_duty(&self) {
-        if self.is_on_duty()
-            && let Err(error) = duty::renew(self.edge.rooms.deps(), self.conn_name.clone()).await
-        {
+        if let Err(error) = duty::renew(self.edge.rooms.deps(), self.conn_name.clone()).await {
             tracing::error!(%error, "a duty could not be renewed");
         }
     }
@@ -324,6 +324,7 @@ impl Connection<'_> {
         }
     }
 
+    /// What is seldom is boxed, so that ten thousand idle sockets do not each hold room for it; what is said is not.
     async fn frame(&mut self, text: &str) {
         metrics::counter!("engawa_frames_in_total").increment(1);
         let frame = match serde_json::from_str::<ClientFrame>(text) {
@@ -352,14 +353,8 @@ impl Connection<'_> {
                 mode,
                 name,
             } => {
-                self.enter(
-                    &room,
-                    epoch.as_deref(),
-                    after,
-                    mode.unwrap_or(EnterMode::Talk),
-                    name.as_deref(),
-                )
-                .await;
+                let mode = mode.unwrap_or(EnterMode::Talk);
+                Box::pin(self.enter(&room, epoch.as_deref(), after, mode, name.as_deref())).await;
             }
             ClientFrame::Say {
                 room,
@@ -380,7 +375,7 @@ impl Connection<'_> {
                 self.say(&room, &key, words, text).await;
             }
             ClientFrame::Unsay { room, seq, key } => {
-                self.unsay(&room, seq, key.as_deref(), text).await
+                Box::pin(self.unsay(&room, seq, key.as_deref(), text)).await
             }
             ClientFrame::Stamp {
                 room,
@@ -431,8 +426,8 @@ impl Connection<'_> {
                 kind,
                 target,
                 ..
-            } => self.measure(&room, &key, kind, target, text).await,
-            ClientFrame::Leave { room } => self.leave(&room).await,
+            } => Box::pin(self.measure(&room, &key, kind, target, text)).await,
+            ClientFrame::Leave { room } => Box::pin(self.leave(&room)).await,
             ClientFrame::Ping { n } => self.tickets.ping(n),
             ClientFrame::Whisper { room, key, .. } | ClientFrame::Report { room, key, .. } => {
                 self.refuse(Some(&key), Some(&room), RefusalCode::NotYet);

@@ -74,7 +74,8 @@ impl Connection<'_> {
             },
             None,
         );
-        self.entered.insert(id, Entered { link, who, mode });
+        self.entered
+            .insert(id, Box::new(Entered { link, who, mode }));
     }
 
     async fn take_duty(
@@ -150,8 +151,17 @@ impl Connection<'_> {
                 entered.who.participant.clone(),
             )));
         }
+        Box::pin(self.me_elsewhere(&id, action)).await
+    }
+
+    /// As [`Connection::me_in`], of a room this socket has not entered.
+    async fn me_elsewhere(
+        &self,
+        id: &RoomId,
+        action: Action,
+    ) -> Result<Option<(RoomLink, ParticipantId)>, Refusal> {
         let busy = |_| Self::busy();
-        let Some((link, _)) = reach(self.edge, &self.session, &id, None, action)
+        let Some((link, _)) = reach(self.edge, &self.session, id, None, action)
             .await
             .map_err(busy)?
         else {
@@ -227,7 +237,7 @@ impl Connection<'_> {
 
     pub(super) async fn leave(&mut self, room: &str) {
         let entered = RoomId::parse(room).and_then(|id| self.entered.remove(&id));
-        let Some(Entered { link, who, .. }) = entered else {
+        let Some(Entered { link, who, .. }) = entered.map(|entered| *entered) else {
             return self.not_here(room, None, Action::ReadRoom).await;
         };
         if who.duty.is_some() {

@@ -14,8 +14,10 @@ use super::{Db, StoreError, Stored};
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 /// Pages in the log before they are put where they belong: a page that many commits changed goes there once.
 const SQLITE_CHECKPOINT_PAGES: &str = "4000";
-/// Memory for pages, of each connection, in KiB (negative, as SQLite counts it).
+/// Memory for pages, of the writer and of each reader, in KiB (negative, as SQLite counts it). What readers read is mostly
+/// in the system's cache as well.
 const SQLITE_CACHE: &str = "-16000";
+const SQLITE_READER_CACHE: &str = "-2000";
 /// A WAL larger than this is cut back at a checkpoint, in bytes.
 const SQLITE_WAL_BYTES_KEPT: &str = "67108864";
 
@@ -86,7 +88,11 @@ async fn open_sqlite(path: &str, readers: u32) -> Stored<Db> {
         .max_connections(readers.max(1))
         .acquire_timeout(Duration::from_secs(10))
         .max_lifetime(None)
-        .connect_with(options.pragma("query_only", "ON"))
+        .connect_with(
+            options
+                .pragma("query_only", "ON")
+                .pragma("cache_size", SQLITE_READER_CACHE),
+        )
         .await?;
     Ok(Db::Sqlite { w, r })
 }
