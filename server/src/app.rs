@@ -27,6 +27,8 @@ use crate::platform::store::{Db, StoreSettings};
 use crate::platform::telemetry::{self, Numbers};
 use crate::protocol::{ReadyOut, RefusalCode};
 
+/// How long the last commit may take before the stores are closed all the same.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a drain may take before what is left is cut off.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How often counts are written, and ended sessions removed.
@@ -274,6 +276,12 @@ impl Node {
                     "cut off at the end of the drain"
                 );
             }
+        }
+        if tokio::time::timeout(SETTLE_WITHIN, edge.rooms.settled())
+            .await
+            .is_err()
+        {
+            tracing::warn!("lines were still being kept as the stores were closed");
         }
         warn_of(
             edge.rooms.end_duties().await,

@@ -33,7 +33,7 @@ const CLOSE_INVALID: u16 = 1007;
 const CLOSE_TOO_BIG: u16 = 1009;
 
 /// Held for every idle socket; a frame that is longer grows it.
-const READ_BUFFER_BYTES: usize = 1_024;
+const READ_BUFFER_BYTES: usize = 512;
 /// Answers to pings leave at once.
 const WRITE_BUFFER_BYTES: usize = 0;
 /// How long a closed socket may take to say so.

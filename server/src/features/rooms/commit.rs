@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::kept_keys::Known;
@@ -53,6 +53,8 @@ pub(super) enum Job {
         /// Present.
         on: bool,
     },
+    /// Tells once everything that was handed over before has come to its end.
+    Settled(oneshot::Sender<()>),
 }
 
 /// The way to this node's one committer.
@@ -65,6 +67,15 @@ impl Committer {
         let (sender, inbox) = mpsc::channel(INBOX);
         tokio::spawn(run(deps, inbox));
         Self(sender)
+    }
+
+    /// Waits until everything that was handed over before has been kept, or was not. Before the stores are closed.
+    pub(super) async fn settled(&self) {
+        let (sender, settled) = oneshot::channel();
+        if self.0.send(Job::Settled(sender)).await.is_ok() {
+            // A committer that ended has nothing under way either.
+            let _ = settled.await;
+        }
     }
 
     /// Hands a job over without waiting. A full inbox gives the job back.
@@ -110,23 +121,27 @@ async fn gather(inbox: &mpsc::Receiver<Job>) {
 async fn run(deps: Arc<Deps>, mut inbox: mpsc::Receiver<Job>) {
     while let Some(first) = inbox.recv().await {
         gather(&inbox).await;
-        let mut jobs = vec![first];
-        let mut n_lines = 0;
-        while n_lines < GROUP_MAX {
-            match inbox.try_recv() {
-                Ok(job) => {
-                    n_lines += match &job {
-                        Job::Lines { lines, .. } => lines.len(),
-                        Job::Stamp { .. } => 1,
-                    };
-                    jobs.push(job);
-                }
-                Err(mpsc::error::TryRecvError::Empty | mpsc::error::TryRecvError::Disconnected) => {
-                    break;
-                }
+        let (mut jobs, mut settled) = (Vec::new(), Vec::new());
+        let (mut next, mut n_lines) = (Some(first), 0);
+        while let Some(job) = next {
+            n_lines += match &job {
+                Job::Lines { lines, .. } => lines.len(),
+                Job::Stamp { .. } | Job::Settled(_) => 1,
+            };
+            match job {
+                Job::Settled(sender) => settled.push(sender),
+                Job::Lines { .. } | Job::Stamp { .. } => jobs.push(job),
             }
+            next = (n_lines < GROUP_MAX)
+                .then(|| inbox.try_recv().ok())
+                .flatten();
         }
-        commit(&deps, jobs).await;
+        if !jobs.is_empty() {
+            commit(&deps, jobs).await;
+        }
+        for sender in settled {
+            let _ = sender.send(());
+        }
     }
 }
 
@@ -139,6 +154,7 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     for job in jobs {
         let room = match &job {
             Job::Lines { room, .. } | Job::Stamp { room, .. } => room.clone(),
+            Job::Settled(_) => continue,
         };
         if !group.contains_key(&room) {
             // No key, no room: it is forgotten, or the key store does not answer.
@@ -193,7 +209,7 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
                     on,
                 });
             }
-            (Job::Stamp { .. }, None) => {}
+            (Job::Stamp { .. }, None) | (Job::Settled(_), _) => {}
         }
     }
     let group = Arc::new(group);

@@ -419,6 +419,11 @@ impl Rooms {
         forget::remove_person(self, person).await
     }
 
+    /// Waits until what was said has been kept, or was not; before the stores are closed.
+    pub async fn settled(&self) {
+        self.0.committer.settled().await;
+    }
+
     /// Ends all duties this node holds; before it goes away.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -17,7 +18,7 @@ const SQLITE_CHECKPOINT_PAGES: &str = "4000";
 /// Memory for pages, of the writer and of each reader, in KiB (negative, as SQLite counts it). What readers read is mostly
 /// in the system's cache as well.
 const SQLITE_CACHE: &str = "-16000";
-const SQLITE_READER_CACHE: &str = "-2000";
+const SQLITE_READER_CACHE: &str = "-1000";
 /// A WAL larger than this is cut back at a checkpoint, in bytes.
 const SQLITE_WAL_BYTES_KEPT: &str = "67108864";
 
@@ -62,7 +63,9 @@ async fn open_sqlite(path: &str, readers: u32) -> Stored<Db> {
         .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES)
         .pragma("cache_size", SQLITE_CACHE)
         .pragma("temp_store", "MEMORY")
-        .optimize_on_close(true, None);
+        .optimize_on_close(true, None)
+        // It would look for a listener at each statement, thousands of times a second; errors are told to the caller.
+        .disable_statement_logging();
     let w = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(10))
