@@ -11,6 +11,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::identity_pages::replace;
+use super::pages::help_lines::HelpLinesPage;
 use super::pages::staff::{DutyRoom, First, Login, Today};
 use super::pages::{Page, texts};
 use super::problem::{Code, Problem};
@@ -18,6 +19,7 @@ use super::session::cookie;
 use super::shown;
 use super::state::{Edge, EdgeState};
 use super::visitor::{Network, Visitor, fields, html, refused, see_other, set_cookie};
+use crate::features::care;
 use crate::features::gatherings::{self, RoomRow};
 use crate::features::identity::{FirstManager, Refusal, SignedIn, TotpSecret};
 use crate::features::rooms;
@@ -38,6 +40,7 @@ pub fn staff() -> Router<EdgeState> {
     Router::new()
         .route(LOGIN, get(login_form).post(login))
         .route(TODAY, get(today))
+        .route("/s/lines", get(help_lines))
         .route("/s/first/{token}", get(first_form).post(first))
 }
 
@@ -81,11 +84,27 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
                 name: session.name.as_str().to_owned(),
                 roles: roles.iter().map(|role| role.role).collect(),
                 rooms,
+                n_stale_lines: care::built_in().n_stale(edge.clock.now().jst().date()),
             };
             html(StatusCode::OK, &view)
         }
         Err(error) => visitor.problem(&error.into(), "/", None),
     }
+}
+
+/// Which help lines people are shown, and which somebody has to ask about.
+async fn help_lines(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
+    let Some(session) = &visitor.session else {
+        return see_other(LOGIN);
+    };
+    if session.staff_id().is_none() {
+        return visitor.problem(&Problem::new(Code::NotFound), "/", None);
+    }
+    let today = edge.clock.now().jst().date();
+    html(
+        StatusCode::OK,
+        &HelpLinesPage::new(staff_page(&visitor), today),
+    )
 }
 
 async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Vec<DutyRoom>> {

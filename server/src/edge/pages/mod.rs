@@ -6,9 +6,11 @@
 use askama::Template;
 
 pub mod assets;
+pub mod card;
 pub mod demo;
 pub mod enter;
 pub mod foyer;
+pub mod help_lines;
 pub mod hours;
 pub mod lines;
 pub mod look;

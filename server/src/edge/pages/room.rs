@@ -3,12 +3,15 @@
 use askama::Template;
 use jiff::Timestamp;
 
+use super::card::ShownCard;
 use super::lines::{Entry, Item, rows};
 use super::texts::{fill, t};
 use super::{
     About, Audience, Device, Form, Kind, Mode, OnDuty, Page, Reader, Seat, Speak, Stamp, Worded,
     duty_words, hours, kind_key,
 };
+#[cfg(test)]
+use crate::protocol::CardKind;
 
 /// A line of one's own that waits for a human.
 #[derive(Clone)]
@@ -77,6 +80,8 @@ pub struct Room {
     pub refusal: Option<String>,
     /// A sentence of the room above the log, where something must be said.
     pub notice: Option<String>,
+    /// A card for this person alone, where one was just laid before them.
+    pub card: Option<ShownCard>,
     /// A fresh key for the form.
     pub key: String,
     /// The most scalar values a line may have.
@@ -115,6 +120,17 @@ impl Room {
 
     fn acts(&self) -> bool {
         true
+    }
+
+    /// A room as somebody sees it without script who has just written of dying.
+    #[cfg(test)]
+    pub(crate) fn sample_with_card() -> Self {
+        let room = Self::sample();
+        let now = hours::local(room.now);
+        Self {
+            card: Some(ShownCard::new(CardKind::Life, now, "/r/r1")),
+            ..room
+        }
     }
 
     /// A room in the middle of an evening.
@@ -161,6 +177,7 @@ impl Room {
             draft: String::new(),
             refusal: None,
             notice: None,
+            card: None,
             key: "k1".into(),
             body_chars_max: 500,
         }

@@ -62,6 +62,8 @@ pub struct Today {
     pub roles: Vec<Role>,
     /// Their rooms, what needs a human first.
     pub rooms: Vec<DutyRoom>,
+    /// How many help lines nobody has looked at for long.
+    pub n_stale_lines: usize,
 }
 
 impl Today {
@@ -89,6 +91,7 @@ impl Today {
             },
             name: "みなと".into(),
             roles: vec![Role::PeerSupporter],
+            n_stale_lines: 3,
             rooms: vec![
                 room("r1", "金曜の回", true, Vec::new()),
                 room(

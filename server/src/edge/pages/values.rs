@@ -4,7 +4,7 @@
 
 pub use crate::protocol::{
     About, Audience, Device, Duty, EnterMode as Mode, Form, GatheringKind as Kind,
-    ReaderRole as Reader, RoleKind as Role, RoomState, StampKind as Stamp,
+    ReaderRole as Reader, RoleKind as Role, RoomState, StampKind as Stamp, WayMode,
 };
 
 /// A value of the wire as pages show it.
@@ -48,6 +48,7 @@ worded! {
     Role => "role",
     RoomState => "state",
     Stamp => "stamp",
+    WayMode => "way",
 }
 
 /// An enum of unit variants with a name on the wire and a key in the catalogue.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::visit::Visit;
+use crate::edge::pages::card::ShownCard;
 use crate::edge::pages::lines::{self, Entry, Line};
 use crate::edge::pages::room::{Held, ReadyLine, Room, Words, draft_text};
 use crate::edge::pages::{Seat, texts};
@@ -27,6 +28,8 @@ pub(super) struct Besides {
     pub(super) refusal: Option<String>,
     /// A sentence above the log.
     pub(super) notice: Option<String>,
+    /// A card for this person alone.
+    pub(super) card: Option<ShownCard>,
     /// Whether a form has lit this person's lamp.
     pub(super) my_lamp: bool,
     /// The key of what was not taken, where it may be sent again.
@@ -120,6 +123,7 @@ pub(super) async fn room(
         draft,
         refusal: besides.refusal,
         notice: besides.notice,
+        card: besides.card,
         key: besides.key.unwrap_or_else(|| fresh_key(&*edge.chance)),
         body_chars_max: u32::try_from(edge.settings.limits.body_chars_max).unwrap_or(u32::MAX),
     })
