@@ -3,10 +3,11 @@
 import { keep } from './net.js';
 import * as states from './state.js';
 import { load, t } from './words.js';
-import { logView, made, part } from './view.js';
+import { logView } from './view.js';
 import { composer, freshKey } from './composer.js';
 import { keeper } from './drafts.js';
 import { sheet } from './sheet.js';
+import { cardView } from './card.js';
 
 /** @typedef {import('../types/page').State} State */
 /** @typedef {import('../types/page').Pending} Pending */
@@ -19,6 +20,8 @@ const STALE_MS = 120000;
 const SLOW_MS = 8000;
 /** So near the end of the page counts as reading the newest. */
 const END_PX = 120;
+/** So much of what stands above a new card stays in sight: the header, and the end of one's own line. */
+const ABOVE_CARD_PX = 170;
 
 /** @param {string} id @returns {HTMLElement} */
 function get(id) {
@@ -34,7 +37,6 @@ function begin(main) {
   const note = get('link');
   const newer = get('newer');
   const announcer = get('announcer');
-  const cardPlace = get('card');
   const form = /** @type {HTMLFormElement} */ (get('seat'));
 
   /** @type {State} */
@@ -95,6 +97,10 @@ function begin(main) {
       return true;
     },
     changed: function () { draft.changed(); },
+  });
+  const card = cardView({
+    place: get('card'), says: get('card-says'),
+    leave: function () { set(states.leaveCard(state)); },
   });
   const words = sheet({
     ready: function (id, text) { say({ body: text, ready: id, no_reply: words.noReply() || undefined }); },
@@ -214,6 +220,13 @@ function begin(main) {
     window.scrollTo(0, Math.max(bottom, main1) - window.innerHeight);
   }
 
+  /** To the line that was written and the card below it. */
+  function toCard() {
+    const top = get('card').getBoundingClientRect().top + window.pageYOffset;
+    window.scrollTo(0, Math.max(0, top - ABOVE_CARD_PX));
+    measureEnd();
+  }
+
   function drawNote() {
     let text = '';
     if (link === 'cut') text = t('live.cut');
@@ -260,17 +273,6 @@ function begin(main) {
     return sentences.join('') || t('room.no_duty');
   }
 
-  function drawCard() {
-    if (!state.card || cardPlace.firstChild) return;
-    const card = made('t-card');
-    part(card, '.card-text').textContent = state.card.text;
-    part(card, '.way-none button').addEventListener('click', function () {
-      while (cardPlace.firstChild) cardPlace.removeChild(cardPlace.firstChild);
-      set(Object.assign({}, state, { card: null }));
-    });
-    cardPlace.appendChild(card);
-  }
-
   function draw() {
     const anchor = wasDrawn && !atEnd ? firstSeen() : null;
     const top = anchor ? anchor.getBoundingClientRect().top : 0;
@@ -280,7 +282,9 @@ function begin(main) {
     words.draw(state);
     drawNote();
     drawRoom();
-    drawCard();
+    const laid = card.draw(state.card);
+    // A card is higher than a phone: its first words are to be seen, not its last.
+    if (laid && atEnd) { toCard(); return; }
     if (anchor && document.contains(anchor)) {
       const moved = anchor.getBoundingClientRect().top - top;
       if (moved) window.scrollBy(0, moved);

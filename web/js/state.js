@@ -301,7 +301,7 @@ export function apply(state, frame) {
     case 'refused':
       return refused(state, frame);
     case 'card':
-      return state.card ? state : withChange(state, { card: { kind: frame.kind, text: frame.text } });
+      return lay(state, frame);
     case 'room': {
       const head = {
         state: frame.state, guard: frame.guard, topic: frame.topic, about: frame.about, on_duty: frame.on_duty,
@@ -316,6 +316,27 @@ export function apply(state, frame) {
     default:
       return state;
   }
+}
+
+/**
+ * Lays a card before this person. While one stands there is no second; only one about a life takes another's place.
+ * @param {State} state
+ * @param {import('../types/page').Of<'card'>} frame
+ * @returns {State}
+ */
+function lay(state, frame) {
+  const stays = state.card && (state.card.kind === 'life' || frame.kind !== 'life');
+  if (stays) return state;
+  return withChange(state, { card: { kind: frame.kind, text: frame.text, links: frame.links || [] } });
+}
+
+/**
+ * The person puts the card away.
+ * @param {State} state
+ * @returns {State}
+ */
+export function leaveCard(state) {
+  return withChange(state, { card: null });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The shapes of the page's own state. Frames are those of the wire (wire.ts, made from the server's code). */
-import type { ServerFrame, ClientFrame } from './wire';
+import type { CardLink, ServerFrame, ClientFrame } from './wire';
 
 export type { ServerFrame, ClientFrame };
 export type Of<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
@@ -48,6 +48,13 @@ export interface RoomHead {
   lamp: boolean;
 }
 
+/** The card that stands, to this person alone. */
+export interface CardHere {
+  kind: string;
+  text: string;
+  links: CardLink[];
+}
+
 export interface State {
   epoch: string;
   me: string;
@@ -68,7 +75,7 @@ export interface State {
   /** Lines this page took back. */
   unsaid: Readonly<{ [seq: number]: boolean }>;
   my_lamp: boolean;
-  card: { kind: string; text: string } | null;
+  card: CardHere | null;
   /** A sentence of the room to this person. */
   notice: string;
   /** Why one may not write or be here, as a code of the protocol. */

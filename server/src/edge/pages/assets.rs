@@ -56,6 +56,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         web!("composer.js", JS, "js/composer.js"),
         web!("drafts.js", JS, "js/drafts.js"),
         web!("sheet.js", JS, "js/sheet.js"),
+        web!("card.js", JS, "js/card.js"),
         Asset {
             file: "texts.json",
             media_type: "application/json; charset=utf-8",
