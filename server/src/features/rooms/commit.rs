@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::kept_keys::Known;
 use super::line::{Line, NewLine, Shows};
 use super::room::{Input, Kept};
 use super::vault;
 use super::{Deps, Outcomes, queries};
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::platform::sealing::DataKey;
-use crate::platform::store::{Stored, Tx};
+use crate::platform::store::{Engine, Stored, Tx};
 use crate::platform::telemetry::names;
 use crate::protocol::StampKind;
 
@@ -201,10 +202,22 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     let came = keep(deps, &group).await;
     metrics::histogram!(names::COMMIT_SECONDS).record(began.elapsed().as_secs_f64());
     metrics::histogram!(names::COMMIT_LINES).record(n_lines as f64);
-    let mut came = came.unwrap_or_else(|error| {
-        tracing::error!(%error, n_lines, "a commit failed");
-        Came::new()
-    });
+    let mut came = match came {
+        Ok(came) => {
+            for (room, kept) in &came {
+                let lines = kept.iter().map(|one| (&one.author, &one.key, (one.seq, one.at)));
+                deps.kept_keys.add(room, lines);
+            }
+            came
+        }
+        Err(error) => {
+            tracing::error!(%error, n_lines, "a commit failed");
+            for room in group.keys() {
+                deps.kept_keys.drop_room(room);
+            }
+            Came::new()
+        }
+    };
     for (room, (ids, outcomes)) in waiting {
         let input = match came.remove(&room) {
             Some(kept) => Input::Kept(kept),
@@ -264,7 +277,7 @@ async fn keep_group(deps: &Deps, tx: &mut Tx, group: &Group) -> Stored<Came> {
     if ids.is_empty() {
         return Ok(came);
     }
-    let before = queries::kept_before_all(tx, &ids).await?;
+    let before = kept_before(deps, tx, &shares, &ids).await?;
     let repeats: HashSet<queries::LineId<'_>> = before
         .iter()
         .map(|row| (&row.room_id, &row.author, &row.client_key))
@@ -322,4 +335,34 @@ async fn keep_group(deps: &Deps, tx: &mut Tx, group: &Group) -> Stored<Came> {
         });
     }
     Ok(came)
+}
+
+/// Which of the group's lines were kept before: by the index that PostgreSQL has for all its nodes, or by what this node
+/// knows as the only one.
+async fn kept_before(
+    deps: &Deps,
+    tx: &mut Tx,
+    shares: &[(&RoomId, &Share)],
+    ids: &[queries::LineId<'_>],
+) -> Stored<Vec<queries::KeptRow>> {
+    if tx.engine() == Engine::Postgres {
+        return queries::kept_before_all(tx, ids).await;
+    }
+    let with_lines = shares.iter().filter(|(_, share)| !share.lines.is_empty());
+    deps.kept_keys
+        .read(tx, with_lines.map(|(room, _)| *room))
+        .await?;
+    let known = ids.iter().filter_map(|(room, author, key)| {
+        let Known::Read(Some((seq, at_ms))) = deps.kept_keys.find(room, author, key) else {
+            return None;
+        };
+        Some(queries::KeptRow {
+            room_id: (*room).clone(),
+            author: (*author).clone(),
+            client_key: (*key).clone(),
+            seq,
+            at_ms,
+        })
+    });
+    Ok(known.collect())
 }

@@ -4,6 +4,7 @@ mod body;
 mod commit;
 pub mod duty;
 mod forget;
+mod kept_keys;
 mod life;
 mod line;
 mod looks;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use self::commit::Committer;
+use self::kept_keys::{First, KeptKeys, Known};
 use self::life::Grace;
 use self::looks::Looks;
 use self::outbox::Outbox;
@@ -43,7 +45,7 @@ use crate::features::gatherings::{self, Gathering};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, Hearing, Hint, News};
 use crate::platform::clock::{Clock, Millis};
-use crate::platform::ids::{Chance, EpochId, NodeId, ParticipantId, RoomId, Seq};
+use crate::platform::ids::{Chance, ClientKey, EpochId, NodeId, ParticipantId, RoomId, Seq};
 use crate::platform::keys::{KeyError, KeyRing};
 use crate::platform::sealing::DataKey;
 use crate::platform::settings::Rooms as RoomSettings;
@@ -80,6 +82,8 @@ pub struct Deps {
     pub outbox_bytes_max: usize,
     /// Rooms this node has forgotten; their tasks end. Plain data, never held over a wait.
     forgotten: Mutex<HashSet<RoomId>>,
+    /// The keys of rooms whose lines this node alone keeps.
+    kept_keys: KeptKeys,
 }
 
 /// The parts of [`Deps`] that come from outside.
@@ -117,6 +121,20 @@ impl Deps {
 
     fn forgotten(&self, room: &RoomId) {
         lock(&self.forgotten).insert(room.clone());
+        self.kept_keys.drop_room(room);
+    }
+
+    /// The number of a key that was kept before.
+    async fn kept_before(
+        &self,
+        room: &RoomId,
+        author: &ParticipantId,
+        key: &ClientKey,
+    ) -> Stored<Option<First>> {
+        match self.kept_keys.find(room, author, key) {
+            Known::Read(found) => Ok(found),
+            Known::NotRead => queries::kept_before(&self.db, room, author, key).await,
+        }
     }
 
     fn grace(&self) -> Grace {
@@ -272,6 +290,7 @@ impl Rooms {
             outbox_frames_max: parts.outbox_frames_max,
             outbox_bytes_max: parts.outbox_bytes_max,
             forgotten: Mutex::default(),
+            kept_keys: KeptKeys::default(),
         });
         let rooms = Self(Arc::new(Inner {
             committer: Committer::start(Arc::clone(&deps)),

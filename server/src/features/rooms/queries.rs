@@ -57,9 +57,7 @@ statements! {
                     SELECT n.room_id, n.seq, n.author, n.client_key, $1, 'yes', 0, $2, n.sealed \
                     FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::bytea[]) \
                     AS n (room_id, seq, author, client_key, sealed)";
-    // Each key is looked up by the index: the keys lead, whatever a planner thinks of their number.
-    [sqlite] KEPT_BEFORE_EACH = "SELECT m.room_id, m.author, m.client_key, m.seq, m.at_ms FROM json_each($1) AS n CROSS JOIN message AS m \
-                        WHERE m.room_id = n.value ->> 0 AND m.author = n.value ->> 1 AND m.client_key = n.value ->> 2";
+    [sqlite] KEYS = "SELECT seq, author, client_key, at_ms FROM message WHERE room_id = $1";
     [postgres] KEPT_BEFORE_ALL = "SELECT m.room_id, m.author, m.client_key, m.seq, m.at_ms FROM message m \
                        JOIN unnest($1::text[], $2::text[], $3::text[]) AS n (room_id, author, client_key) \
                        ON m.room_id = n.room_id AND m.author = n.author AND m.client_key = n.client_key";
@@ -122,6 +120,15 @@ pub(super) struct KeptRow {
     pub(super) author: ParticipantId,
     pub(super) client_key: ClientKey,
     pub(super) seq: Seq,
+    pub(super) at_ms: Millis,
+}
+
+/// A line's key.
+#[derive(sqlx::FromRow)]
+pub(super) struct KeyRow {
+    pub(super) seq: Seq,
+    pub(super) author: ParticipantId,
+    pub(super) client_key: ClientKey,
     pub(super) at_ms: Millis,
 }
 
@@ -205,19 +212,11 @@ pub(super) async fn kept_before(
     on_tx!(&mut tx, c => query_as::<_, (Seq, Millis)>(KEPT_BEFORE).bind(room).bind(author).bind(key).fetch_optional(c).await)
 }
 
-/// Which of these were kept before; in a transaction that holds their rooms' locks.
+/// Which of these were kept before, by the index that PostgreSQL has; in a transaction that holds their rooms' locks. SQLite
+/// has none: see [`keys`].
 pub(super) async fn kept_before_all(tx: &mut Tx, ids: &[LineId<'_>]) -> Stored<Vec<KeptRow>> {
     match tx {
-        Tx::Sqlite(t) => {
-            let ids: Vec<[&str; 3]> = ids
-                .iter()
-                .map(|(room, author, key)| [room.as_str(), author.as_str(), key.as_str()])
-                .collect();
-            Ok(query_as::<_, KeptRow>(KEPT_BEFORE_EACH)
-                .bind(json(&ids))
-                .fetch_all(&mut **t)
-                .await?)
-        }
+        Tx::Sqlite(_) => Ok(Vec::new()),
         Tx::Pg(t) => {
             let rooms: Vec<&str> = ids.iter().map(|(room, _, _)| room.as_str()).collect();
             let authors: Vec<&str> = ids.iter().map(|(_, author, _)| author.as_str()).collect();
@@ -229,6 +228,17 @@ pub(super) async fn kept_before_all(tx: &mut Tx, ids: &[LineId<'_>]) -> Stored<V
                 .fetch_all(&mut **t)
                 .await?)
         }
+    }
+}
+
+/// All keys of a room, on SQLite; none on PostgreSQL, where the index finds single ones.
+pub(super) async fn keys(tx: &mut Tx, room: &RoomId) -> Stored<Vec<KeyRow>> {
+    match tx {
+        Tx::Sqlite(t) => Ok(query_as::<_, KeyRow>(KEYS)
+            .bind(room)
+            .fetch_all(&mut **t)
+            .await?),
+        Tx::Pg(_) => Ok(Vec::new()),
     }
 }
 

@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use super::reading::{ChangeError, change_line, read_changes, read_lines, see};
 use super::room::{Asker, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
 use super::ticket::Ticket;
-use super::{Deps, Outcomes, queries};
+use super::{Deps, Outcomes};
 use crate::features::audit::Entry;
 use crate::features::gatherings::Gathering;
 use crate::features::tally::Event;
@@ -363,7 +363,7 @@ impl Task {
             self.outcomes.clone(),
         );
         tokio::spawn(async move {
-            let input = match queries::kept_before(&deps.db, &id, &author, &key).await {
+            let input = match deps.kept_before(&id, &author, &key).await {
                 Ok(found) => Input::Looked {
                     asker,
                     key,
