@@ -1,38 +1,77 @@
-//! The engine: a lexicon, a scorer, and the one way through them.
+//! The engine: a lexicon, detectors, a scorer, and the one way through them.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::detect::{Detector, Detectors};
 use crate::fold::Folded;
 use crate::lexicon::{Lexicon, Problem, Rule, Source, built_in};
 use crate::matcher::Matches;
-use crate::types::{Assessment, Category, Context, Finding, Side};
+use crate::scorer::{Scorer, Scores};
+use crate::types::{Assessment, Card, Category, Context, Finding, Side, Span};
+
+/// Lines of the same writer that are read together with the present one where numbers or single letters are concerned.
+const RECENT_MAX: usize = 12;
+/// A line of so few letters may be a part of a word that is sent letter by letter.
+const PIECE_MAX: usize = 2;
 
 /// Buffers that are used line after line.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub line: Folded,
     pub matches: Matches,
+    pub detectors: Detectors,
+    pub scores: Scores,
+    joined: Folded,
+    joined_text: String,
 }
 
 thread_local! {
-    // One set of buffers a thread: the engine is shared, and a line must not allocate.
+    // One set of buffers a thread: the engine is shared, and a line should not allocate.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Reads lines. Made once, shared, and replaced as a whole when the lexicon changes.
 pub struct Engine {
     pub(crate) lexicon: Lexicon,
+    pub(crate) scorer: Option<Scorer>,
+    detector_ids: Vec<Arc<str>>,
+    scorer_ids: Vec<Arc<str>>,
 }
 
 impl Engine {
-    /// An engine on this lexicon.
+    /// An engine on this lexicon, with the scorer that is compiled in.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All that is wrong with the lexicon.
     pub fn new(sources: &[Source<'_>]) -> Result<Self, Vec<Problem>> {
+        Self::with_weights(sources, Scorer::BUILT_IN)
+    }
+
+    /// An engine on this lexicon and these weights; no scorer where the weights are empty.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn with_weights(sources: &[Source<'_>], weights: &[u8]) -> Result<Self, Vec<Problem>> {
+        let lexicon = Lexicon::read(sources)?;
+        let scorer = Scorer::read(weights, &lexicon).map_err(|what| {
+            vec![Problem {
+                file: "weights".into(),
+                item: None,
+                what,
+            }]
+        })?;
         Ok(Self {
-            lexicon: Lexicon::read(sources)?,
+            lexicon,
+            scorer,
+            detector_ids: Detector::ALL
+                .iter()
+                .map(|one| Arc::from(one.id()))
+                .collect(),
+            scorer_ids: Category::ALL
+                .iter()
+                .map(|one| Arc::from(format!("scorer.{}", one.as_str()).as_str()))
+                .collect(),
         })
     }
 
@@ -63,9 +102,30 @@ impl Engine {
         self.lexicon.literals.len()
     }
 
+    /// All words of all rules, folded: for measuring against a bare scan of the same.
+    pub fn words(&self) -> &[String] {
+        self.lexicon.literals()
+    }
+
     /// Reads one line. Never panics, whatever the text.
     pub fn assess(&self, line: &str, context: &Context<'_>) -> Assessment {
         self.with_scratch(|scratch| self.read(scratch, line, context))
+    }
+
+    /// Reads one line, and tells which rules it fired and which were cancelled, by their index: what a caller counts.
+    pub fn assess_counted(
+        &self,
+        line: &str,
+        context: &Context<'_>,
+        mut count: impl FnMut(usize, bool),
+    ) -> Assessment {
+        self.with_scratch(|scratch| {
+            let assessment = self.read(scratch, line, context);
+            for found in &scratch.matches.found {
+                count(found.rule as usize, found.cancelled_by.is_none());
+            }
+            assessment
+        })
     }
 
     pub(crate) fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
@@ -76,50 +136,157 @@ impl Engine {
         })
     }
 
-    fn read(&self, scratch: &mut Scratch, line: &str, context: &Context<'_>) -> Assessment {
+    /// All that is looked at, without a decision.
+    pub(crate) fn look(&self, scratch: &mut Scratch, line: &str, context: &Context<'_>) {
         scratch.line.fold(line);
         scratch
             .matches
             .look(&scratch.line, &self.lexicon, context.side);
-        let mut findings: Vec<Finding> = Vec::new();
-        let mut trial: Vec<Finding> = Vec::new();
-        for found in &scratch.matches.found {
-            if found.cancelled_by.is_some() {
-                continue;
-            }
-            let rule = &self.lexicon.rules[found.rule as usize];
-            if rule.hint {
-                continue;
-            }
-            let span = scratch
-                .line
-                .span(found.place.from as usize, found.place.to as usize);
-            let list = if rule.trial {
-                &mut trial
-            } else {
-                &mut findings
-            };
-            match list.iter_mut().find(|known| known.rule == rule.id) {
-                Some(known) => known.spans.push(span),
-                None => list.push(Finding {
-                    category: rule.category,
-                    spans: vec![span],
-                    rule: Arc::clone(&rule.id),
-                    card: rule.card,
-                }),
-            }
+        scratch
+            .detectors
+            .look(&scratch.line, line, context, &self.lexicon.public);
+    }
+
+    fn read(&self, scratch: &mut Scratch, line: &str, context: &Context<'_>) -> Assessment {
+        let mut assessment = Assessment {
+            category: Category::Ok,
+            action: Category::Ok.action(),
+            findings: Vec::new(),
+            trial: Vec::new(),
+        };
+        self.look(scratch, line, context);
+        self.take_rules(scratch, None, &mut assessment);
+        self.take_detectors(scratch, None, &mut assessment);
+        if let Some(scorer) = &self.scorer {
+            scorer.score(
+                &scratch.line,
+                &scratch.matches,
+                &scratch.detectors,
+                &self.lexicon,
+                &mut scratch.scores,
+            );
+            self.take_scores(&scratch.scores, &mut assessment);
         }
-        let category = findings
+        if !context.recent.is_empty() {
+            self.read_across(scratch, line, context, &mut assessment);
+        }
+        advert_is_no_contact(&mut assessment.findings);
+        assessment.category = assessment
+            .findings
             .iter()
             .map(|finding| finding.category)
             .max()
             .unwrap_or(Category::Ok);
-        Assessment {
-            category,
-            action: category.action(),
-            findings,
-            trial,
+        assessment.action = assessment.category.action();
+        assessment
+    }
+
+    fn take_rules(&self, scratch: &Scratch, own: Option<u32>, into: &mut Assessment) {
+        for found in &scratch.matches.found {
+            let rule = &self.lexicon.rules[found.rule as usize];
+            if found.cancelled_by.is_some() || rule.hint {
+                continue;
+            }
+            let line = if own.is_some() {
+                &scratch.joined
+            } else {
+                &scratch.line
+            };
+            let span = line.span(found.place.from as usize, found.place.to as usize);
+            let Some(span) = own_part(span, own) else {
+                continue;
+            };
+            let list = if rule.trial {
+                &mut into.trial
+            } else {
+                &mut into.findings
+            };
+            add(list, rule.category, &rule.id, rule.card, Some(span));
         }
+    }
+
+    fn take_detectors(&self, scratch: &Scratch, own: Option<u32>, into: &mut Assessment) {
+        for found in &scratch.detectors.found {
+            let line = if own.is_some() {
+                &scratch.joined
+            } else {
+                &scratch.line
+            };
+            let span = (found.to > found.from)
+                .then(|| line.span(found.from, found.to))
+                .and_then(|span| own_part(span, own));
+            let id = &self.detector_ids[found.by as usize];
+            add(&mut into.findings, found.by.category(), id, None, span);
+        }
+    }
+
+    fn take_scores(&self, scores: &Scores, into: &mut Assessment) {
+        let highest = into
+            .findings
+            .iter()
+            .map(|finding| finding.category)
+            .max()
+            .unwrap_or(Category::Ok);
+        for category in Category::ALL {
+            // It asks, holds or raises; it never lets pass what a rule has found, and never refuses.
+            if category <= highest || matches!(category, Category::Ok | Category::Spam) {
+                continue;
+            }
+            if scores.certainty[category as usize]
+                >= self.lexicon.thresholds.alone[category as usize]
+            {
+                let card = category.is_risk().then_some(Card::Life);
+                add(
+                    &mut into.findings,
+                    category,
+                    &self.scorer_ids[category as usize],
+                    card,
+                    None,
+                );
+            }
+        }
+    }
+
+    /// Numbers sent group by group, words sent letter by letter: this line together with the last ones.
+    fn read_across(
+        &self,
+        scratch: &mut Scratch,
+        line: &str,
+        context: &Context<'_>,
+        into: &mut Assessment,
+    ) {
+        let from = context.recent.len().saturating_sub(RECENT_MAX);
+        let recent = &context.recent[from..];
+        let piece = scratch.line.units.len() <= PIECE_MAX
+            && recent
+                .last()
+                .is_some_and(|last| last.chars().take(PIECE_MAX + 2).count() <= PIECE_MAX + 1);
+        let digits = scratch.detectors.any_digits();
+        if !piece && !digits {
+            return;
+        }
+        let mut text = std::mem::take(&mut scratch.joined_text);
+        text.clear();
+        for before in recent {
+            text.push_str(before);
+            text.push('\n');
+        }
+        let own = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        text.push_str(line);
+        scratch.joined.fold(&text);
+        if digits {
+            scratch
+                .detectors
+                .look_across(&scratch.joined, own, context, &self.lexicon.public);
+            self.take_detectors(scratch, Some(own), into);
+        }
+        if piece {
+            scratch
+                .matches
+                .look(&scratch.joined, &self.lexicon, context.side);
+            self.take_rules(scratch, Some(own), into);
+        }
+        scratch.joined_text = text;
     }
 
     /// Runs the examples of every rule.
@@ -184,5 +351,42 @@ impl Engine {
             }
             (false, by)
         })
+    }
+}
+
+fn add(
+    list: &mut Vec<Finding>,
+    category: Category,
+    id: &Arc<str>,
+    card: Option<Card>,
+    span: Option<Span>,
+) {
+    match list.iter_mut().find(|known| Arc::ptr_eq(&known.rule, id)) {
+        Some(known) => known.spans.extend(span),
+        None => list.push(Finding {
+            category,
+            spans: span.into_iter().collect(),
+            rule: Arc::clone(id),
+            card,
+        }),
+    }
+}
+
+/// The part of a place that lies in the line itself, where earlier lines stand before it.
+fn own_part(span: Span, own: Option<u32>) -> Option<Span> {
+    let own = own.unwrap_or(0);
+    (span.to > own).then(|| Span {
+        from: span.from.saturating_sub(own),
+        to: span.to - own,
+    })
+}
+
+/// An advert brings an address along: it is refused as an advert, not asked back as contact.
+fn advert_is_no_contact(findings: &mut Vec<Finding>) {
+    let advert = findings
+        .iter()
+        .any(|finding| finding.category == Category::Spam);
+    if advert {
+        findings.retain(|finding| &*finding.rule != Detector::Url.id());
     }
 }

@@ -4,12 +4,15 @@
 //! alone cannot tell (`detect`), weighed by a small learned scorer (`scorer`), and decided by the engine. The rules are
 //! data, in `lexicon/`; its `README.md` is for those who write them.
 
+mod detect;
 mod engine;
 mod evaluate;
 mod explain;
 mod fold;
 mod lexicon;
+mod mask;
 mod matcher;
+mod scorer;
 mod types;
 
 use std::sync::OnceLock;

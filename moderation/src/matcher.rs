@@ -72,6 +72,16 @@ impl Matches {
         }
     }
 
+    /// The words that were seen, by their term, with the first place of each.
+    pub fn first_hits(&self) -> impl Iterator<Item = (u32, Place)> + '_ {
+        self.touched.iter().filter_map(|term| {
+            Some((
+                *term,
+                self.hits.get(self.head[*term as usize] as usize)?.place,
+            ))
+        })
+    }
+
     fn reset(&mut self, lexicon: &Lexicon) {
         if self.head.len() != lexicon.n_terms || self.list_range.len() != lexicon.lists.len() {
             self.head = vec![NONE; lexicon.n_terms];

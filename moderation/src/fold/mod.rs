@@ -356,6 +356,7 @@ impl Folded {
             }
             if same
                 && script != Script::Digit
+                && numeral(c).is_none()
                 && n > 1
                 && self.units[n - 2].c == c
                 && last.before == Break::None
