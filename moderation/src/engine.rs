@@ -7,7 +7,7 @@ use crate::detect::{Detector, Detectors};
 use crate::fold::Folded;
 use crate::lexicon::{Lexicon, Problem, Rule, Source, built_in};
 use crate::matcher::Matches;
-use crate::scorer::{Scorer, Scores};
+use crate::scorer::{Evidence, Scorer, Scores};
 use crate::types::{Assessment, Card, Category, Context, Finding, Side, Span};
 
 /// Lines of the same writer that are read together with the present one where numbers or single letters are concerned.
@@ -35,6 +35,7 @@ thread_local! {
 pub struct Engine {
     pub(crate) lexicon: Lexicon,
     pub(crate) scorer: Option<Scorer>,
+    evidence: Evidence,
     detector_ids: Vec<Arc<str>>,
     scorer_ids: Vec<Arc<str>>,
 }
@@ -54,7 +55,7 @@ impl Engine {
     /// All that is wrong with them.
     pub fn with_weights(sources: &[Source<'_>], weights: &[u8]) -> Result<Self, Vec<Problem>> {
         let lexicon = Lexicon::read(sources)?;
-        let scorer = Scorer::read(weights, &lexicon).map_err(|what| {
+        let scorer = Scorer::read(weights).map_err(|what| {
             vec![Problem {
                 file: "weights".into(),
                 item: None,
@@ -62,6 +63,7 @@ impl Engine {
             }]
         })?;
         Ok(Self {
+            evidence: Evidence::of(&lexicon),
             lexicon,
             scorer,
             detector_ids: Detector::ALL
@@ -147,6 +149,55 @@ impl Engine {
             .look(&scratch.line, line, context, &self.lexicon.public);
     }
 
+    /// The scorer's part, after the look; false where there is no scorer.
+    pub(crate) fn weigh(&self, scratch: &mut Scratch) -> bool {
+        let Some(scorer) = &self.scorer else {
+            return false;
+        };
+        let Scratch {
+            line,
+            matches,
+            detectors,
+            scores,
+            ..
+        } = scratch;
+        scores
+            .features
+            .read(line, matches, detectors, &self.evidence);
+        scorer.score(line.units.len(), scores);
+        true
+    }
+
+    /// The certainty of each category, by its number: for training.
+    #[doc(hidden)]
+    pub fn certainties(&self, line: &str, context: &Context<'_>) -> [f32; 9] {
+        self.with_scratch(|scratch| {
+            self.look(scratch, line, context);
+            self.weigh(scratch);
+            scratch.scores.certainty
+        })
+    }
+
+    /// The rows of the scorer that a line meets, runs of characters and evidence of the lexicon: for training.
+    #[doc(hidden)]
+    pub fn features(&self, line: &str, context: &Context<'_>) -> (Vec<u16>, Vec<u16>) {
+        self.with_scratch(|scratch| {
+            self.look(scratch, line, context);
+            let Scratch {
+                line,
+                matches,
+                detectors,
+                scores,
+                ..
+            } = scratch;
+            scores
+                .features
+                .read(line, matches, detectors, &self.evidence);
+            let rows = |all: &[(u16, u16)]| all.iter().map(|(row, _)| *row).collect();
+            (rows(&scores.features.runs), rows(&scores.features.seen))
+        })
+    }
+
     fn read(&self, scratch: &mut Scratch, line: &str, context: &Context<'_>) -> Assessment {
         let mut assessment = Assessment {
             category: Category::Ok,
@@ -157,14 +208,7 @@ impl Engine {
         self.look(scratch, line, context);
         self.take_rules(scratch, None, &mut assessment);
         self.take_detectors(scratch, None, &mut assessment);
-        if let Some(scorer) = &self.scorer {
-            scorer.score(
-                &scratch.line,
-                &scratch.matches,
-                &scratch.detectors,
-                &self.lexicon,
-                &mut scratch.scores,
-            );
+        if self.weigh(scratch) {
             self.take_scores(&scratch.scores, &mut assessment);
         }
         if !context.recent.is_empty() {
@@ -227,23 +271,23 @@ impl Engine {
             .map(|finding| finding.category)
             .max()
             .unwrap_or(Category::Ok);
-        for category in Category::ALL {
-            // It asks, holds or raises; it never lets pass what a rule has found, and never refuses.
-            if category <= highest || matches!(category, Category::Ok | Category::Spam) {
-                continue;
-            }
-            if scores.certainty[category as usize]
-                >= self.lexicon.thresholds.alone[category as usize]
-            {
-                let card = category.is_risk().then_some(Card::Life);
-                add(
-                    &mut into.findings,
-                    category,
-                    &self.scorer_ids[category as usize],
-                    card,
-                    None,
-                );
-            }
+        // It asks, holds or raises; it never lets pass what a rule has found, and never refuses.
+        let best = Category::ALL
+            .into_iter()
+            .filter(|category| *category > Category::Spam)
+            .max_by(|a, b| scores.certainty[*a as usize].total_cmp(&scores.certainty[*b as usize]));
+        let Some(category) = best.filter(|best| *best > highest) else {
+            return;
+        };
+        if scores.certainty[category as usize] >= self.lexicon.thresholds.alone[category as usize] {
+            let card = category.is_risk().then_some(Card::Life);
+            add(
+                &mut into.findings,
+                category,
+                &self.scorer_ids[category as usize],
+                card,
+                None,
+            );
         }
     }
 

@@ -24,7 +24,6 @@ pub struct Scorer {
     rows: Vec<[i8; N_CLASSES]>,
     scale: f32,
     bias: [f32; N_CLASSES],
-    evidence: Evidence,
 }
 
 /// Rows of what the lexicon may see.
@@ -150,7 +149,8 @@ impl Features {
             self.seen
                 .push((evidence.detectors[found.by as usize], sentence(at)));
         }
-        self.seen.sort_unstable();
+        self.seen
+            .sort_unstable_by_key(|(row, sentence)| (*sentence, *row));
         self.seen.dedup();
     }
 }
@@ -172,7 +172,7 @@ impl Scorer {
     pub const BUILT_IN: &'static [u8] = include_bytes!("../weights/scorer.bin");
 
     /// Reads weights; none where there are none.
-    pub(crate) fn read(bytes: &[u8], lexicon: &Lexicon) -> Result<Option<Self>, String> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Option<Self>, String> {
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -195,12 +195,7 @@ impl Scorer {
             .chunks_exact(N_CLASSES)
             .map(|row| std::array::from_fn(|class| i8::from_le_bytes([row[class]])))
             .collect();
-        Ok(Some(Self {
-            rows,
-            scale,
-            bias,
-            evidence: Evidence::of(lexicon),
-        }))
+        Ok(Some(Self { rows, scale, bias }))
     }
 
     /// Writes weights: the largest becomes 127.
@@ -225,22 +220,8 @@ impl Scorer {
         bytes
     }
 
-    pub(crate) fn score(
-        &self,
-        line: &Folded,
-        matches: &Matches,
-        detectors: &Detectors,
-        lexicon: &Lexicon,
-        scores: &mut Scores,
-    ) {
-        debug_assert_eq!(
-            self.evidence.terms.len(),
-            lexicon.n_terms,
-            "weights of this lexicon"
-        );
-        scores
-            .features
-            .read(line, matches, detectors, &self.evidence);
+    /// Weighs what is in `scores.features`.
+    pub(crate) fn score(&self, n_units: usize, scores: &mut Scores) {
         scores.certainty = [0.0; N_CLASSES];
         scores.certainty[0] = 1.0;
         // Sentence by sentence and by pairs, so that text far away takes nothing from a sentence; a short line as a whole too.
@@ -248,8 +229,7 @@ impl Scorer {
         let mut before = Sum::default();
         let mut whole = Sum::default();
         let (mut run, mut seen) = (0, 0);
-        let mut places = features.seen.clone();
-        places.sort_unstable_by_key(|(_, sentence)| *sentence);
+        let places = &features.seen;
         for sentence in 0..features.n_sentences {
             let sentence = u16::try_from(sentence).unwrap_or(u16::MAX);
             let mut sum = Sum::default();
@@ -269,7 +249,7 @@ impl Scorer {
             whole = whole.and(&sum);
             before = sum;
         }
-        if features.n_sentences <= 2 || line.units.len() <= WHOLE_MAX {
+        if features.n_sentences <= 2 || n_units <= WHOLE_MAX {
             self.take(&whole, &mut scores.certainty);
         }
     }
