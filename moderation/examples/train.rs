@@ -12,9 +12,9 @@ use moderation::{
 
 const FOLDS: u64 = 5;
 const EPOCHS: usize = 30;
-const RATE: f32 = 0.35;
+const RATE: f32 = 0.5;
 /// How strongly weights are drawn to zero, for each line.
-const DECAY: f32 = 1e-5;
+const DECAY: f32 = 1e-3;
 /// The share of harmless lines that the scorer may stop, over what rules stop.
 const OK_STOPPED_MAX: f64 = 0.015;
 /// The same for a quiet mark.
@@ -168,7 +168,7 @@ fn train(lines: &[&Line]) -> Weights {
                     let row = usize::from(*row);
                     let gradient = error * value + DECAY * weights[row][class];
                     squares[row][class] += gradient * gradient;
-                    weights[row][class] -= RATE * gradient / squares[row][class].sqrt().max(0.02);
+                    weights[row][class] -= RATE * gradient / squares[row][class].sqrt().max(1.0);
                 }
             }
         }

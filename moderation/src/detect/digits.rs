@@ -203,6 +203,12 @@ fn digit_at(line: &Folded, at: usize, after_digit: bool) -> Option<(u8, usize)> 
             || numeral(next).is_some()
             || matches!(next, '-' | 'o' | 'l' | 'i' | '◯' | '|')
     };
+    if units[at].script == Script::Letter
+        && (at == 0 || units[at].before != Break::None)
+        && let Some(found) = spelled(line, at)
+    {
+        return Some(found);
+    }
     match c {
         // Covered, or a circle that is meant as a zero; the head of a number tells which.
         '◯' if after_digit || near_digit(1) => return Some((COVERED, 1)),
@@ -210,9 +216,6 @@ fn digit_at(line: &Folded, at: usize, after_digit: bool) -> Option<(u8, usize)> 
         'l' | 'i' | '|' if after_digit || near_digit(1) => return Some((1, 1)),
         's' if after_digit && near_digit(1) => return Some((5, 1)),
         _ => {}
-    }
-    if units[at].script == Script::Letter && (at == 0 || units[at].before != Break::None) {
-        return spelled(line, at);
     }
     if units[at].script != Script::Hiragana && units[at].script != Script::Katakana {
         return None;

@@ -160,20 +160,34 @@ fn is_name(c: char) -> bool {
 }
 
 fn name_end(line: &Folded, from: usize) -> usize {
-    from + line.units[from.min(line.units.len())..]
-        .iter()
-        .take_while(|unit| is_name(unit.c))
-        .count()
+    let mut at = from;
+    while line.units.get(at).is_some_and(|unit| is_name(unit.c)) {
+        let spaced = at > from
+            && line.units[at].before != crate::fold::Break::None
+            && line.units[at - 1].before == crate::fold::Break::None;
+        if spaced {
+            break;
+        }
+        at += 1;
+    }
+    at
 }
 
 fn back_over_name(line: &Folded, at: usize) -> usize {
-    let n = line.units[..at]
-        .iter()
-        .rev()
-        .take(64)
-        .take_while(|unit| is_name(unit.c))
-        .count();
-    at - n
+    let mut from = at;
+    while from > 0 && at - from < 64 && is_name(line.units[from - 1].c) {
+        from -= 1;
+        if begins_word(line, from, at) {
+            break;
+        }
+    }
+    from
+}
+
+/// A space stands before this unit, and the units are not all spaced.
+fn begins_word(line: &Folded, at: usize, end: usize) -> bool {
+    line.units[at].before != crate::fold::Break::None
+        && (at + 1 >= end || line.units[at + 1].before == crate::fold::Break::None)
 }
 
 fn is_account(line: &Folded, from: usize, to: usize) -> bool {
@@ -230,13 +244,15 @@ fn domain(line: &Folded, from: usize) -> Option<usize> {
     let mut end = None;
     for n_labels in 0..6 {
         let label_from = at;
-        while line
-            .units
-            .get(at)
-            .is_some_and(|unit| unit.c.is_ascii_alphanumeric() || unit.c == '-')
-            && at - label_from < 63
-            && (at == label_from || token(line, at, &["dot"]).is_none())
-        {
+        while let Some(unit) = line.units.get(at) {
+            let inside = unit.c.is_ascii_alphanumeric() || unit.c == '-';
+            let spaced = at > label_from
+                && unit.before != crate::fold::Break::None
+                && line.units[at - 1].before == crate::fold::Break::None;
+            let said = at > label_from && token(line, at, &["dot"]).is_some();
+            if !inside || spaced || said || at - label_from >= 63 {
+                break;
+            }
             at += 1;
         }
         if at == label_from {
@@ -247,8 +263,9 @@ fn domain(line: &Folded, from: usize) -> Option<usize> {
                 .iter()
                 .map(|unit| unit.c)
                 .collect();
-            if ENDINGS.contains(&label.as_str()) {
-                end = Some(at);
+            let bare = label.trim_end_matches('-');
+            if ENDINGS.contains(&bare) {
+                end = Some(at - (label.len() - bare.len()));
             }
         } else if !line.units[label_from..at]
             .iter()

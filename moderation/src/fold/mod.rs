@@ -293,11 +293,18 @@ impl Folded {
             '\u{3099}' => self.voice(false, from),
             '\u{309a}' => self.voice(true, from),
             '0'..='9' => self.digit(c, from),
+            '‐'..='—' | '−' => self.push('-', from, Script::Sign),
+            '―' | '〜' => self.long(from),
             ' ' => self.pending = self.pending.max(Break::Weak),
             _ if c.is_ascii_alphabetic() => self.latin(c.to_ascii_lowercase(), from),
             _ if c.is_ascii() => self.sign(c, from),
             _ if is_kanji(c) => self.push(c, from, Script::Kanji),
             _ if is_combining_mark(c) || is_unseen(c) => {}
+            _ if look_alike(c).is_some() => {
+                if let Some(plain) = look_alike(c) {
+                    self.simple(plain, from);
+                }
+            }
             _ if c.is_alphabetic() => {
                 for lower in c.to_lowercase() {
                     if is_combining_mark(lower) {
@@ -347,7 +354,8 @@ impl Folded {
 
     fn push(&mut self, c: char, from: u32, script: Script) {
         let n = self.units.len();
-        if self.pending == Break::None && n > 0 {
+        // Over breaks too: what is folded again has none.
+        if n > 0 {
             let last = &self.units[n - 1];
             let same = last.c == c;
             if same && script == Script::Sign && c != '◯' {
@@ -359,7 +367,6 @@ impl Folded {
                 && numeral(c).is_none()
                 && n > 1
                 && self.units[n - 2].c == c
-                && last.before == Break::None
             {
                 self.units[n - 1].to = from + 1;
                 self.units[n - 1].repeats = true;
@@ -454,7 +461,7 @@ impl Folded {
 }
 
 fn looks_like_kana(c: char, before: char, after: Option<char>) -> bool {
-    let kata = |c: char| matches!(c, 'ァ'..='ヶ' | 'ー');
+    let kata = |c: char| matches!(c, 'ァ'..='ヶ');
     let after = after.unwrap_or(' ');
     match c {
         '一' | '三' | '千' | '八' | '二' => kata(before) && kata(after),

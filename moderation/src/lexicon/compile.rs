@@ -17,6 +17,10 @@ use crate::types::{Card, Category};
 const WITHIN: usize = 12;
 /// How far `also` reaches where its writer says nothing.
 const ALSO_WITHIN: usize = 40;
+/// No guard and no `also` reaches further: text far away changes nothing about what a line says here.
+const WITHIN_MAX: usize = 40;
+/// `also` may reach over a whole line where no life is concerned.
+const ALSO_WITHIN_MAX: usize = 120;
 /// Examples that each rule needs, of either kind.
 const EXAMPLES_MIN: usize = 2;
 
@@ -151,7 +155,7 @@ fn read_guards(
             if guard.quoted {
                 uses.push(quoted(&guard.name));
             }
-            let within = guard.within.unwrap_or(WITHIN);
+            let within = guard.within.unwrap_or(WITHIN).min(WITHIN_MAX);
             for (scope, patterns) in [
                 (Scope::Before, &guard.before),
                 (Scope::After, &guard.after),
@@ -256,6 +260,13 @@ fn read_rule(
             Vec::new()
         }
     };
+    if rule.within.is_some_and(|within| within > ALSO_WITHIN_MAX)
+        || (category.is_risk() && rule.within.is_some_and(|within| within > WITHIN_MAX))
+    {
+        wrong.push(format!(
+            "within は {ALSO_WITHIN_MAX} まで(risk では {WITHIN_MAX} まで)です"
+        ));
+    }
     let owner = Owner::Rule(u32::try_from(tables.rules.len()).unwrap_or(u32::MAX));
     for pattern in &rule.patterns {
         if let Err(what) = tables.pattern(pattern, owner) {
