@@ -100,10 +100,7 @@ fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
 /// The one call of the assessment. Its verdicts follow with the lexicon; until then it is timed and lets pass.
 fn assess(edge: &Edge, text: &str) {
     let began = Instant::now();
-    let context = moderation::Context {
-        recent: &[],
-        side: moderation::Side::Tojisha,
-    };
+    let context = moderation::Context::new(moderation::Side::Tojisha);
     let assessment = moderation::assess(text, &context);
     metrics::histogram!("engawa_assess_seconds").record(began.elapsed().as_secs_f64());
     match edge.settings.moderation.decide {
