@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
+use crate::edge::assess::Assessor;
 use crate::edge::listen::{self, Drain};
 use crate::edge::pages::texts;
 use crate::edge::state::{DemoLogin, Edge, EdgeParts, EdgeState};
@@ -32,6 +33,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How often counts are written, and ended sessions removed.
 const TALLY_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often the files of the lexicon are looked at, and what writers said last is let go of.
+const LEXICON_EVERY: Duration = Duration::from_secs(5);
 const KEYS_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The stores and keys of a node: what commands need that serve nobody.
@@ -185,7 +188,9 @@ impl Node {
             Arc::clone(&ground.clock),
             Arc::clone(&ground.chance),
         ));
+        let assessor = Arc::new(Assessor::new(&ground.settings)?);
         let edge = Edge::new(EdgeParts {
+            assessor,
             cluster: cluster(&ground, &addresses)?,
             addresses,
             settings: ground.settings.clone(),
@@ -204,6 +209,15 @@ impl Node {
 
     fn start_upkeep(&self) {
         tokio::spawn(ws::watch_sessions(Arc::clone(&self.edge)));
+        let edge = Arc::clone(&self.edge);
+        every(LEXICON_EVERY, move || {
+            let edge = Arc::clone(&edge);
+            async move {
+                edge.assessor.upkeep(edge.clock.now());
+                read_lexicon(&edge, false).await;
+            }
+        });
+        self.read_lexicon_on_signal();
         let edge = Arc::clone(&self.edge);
         every(limits::UPKEEP_EVERY, move || {
             let edge = Arc::clone(&edge);
@@ -242,6 +256,21 @@ impl Node {
         every(SWEEP_EVERY, move || {
             let keys = keys.clone();
             async move { warn_of(keys.upkeep().await, "the keys could not be looked after") }
+        });
+    }
+
+    /// Reads the lexicon anew when the process is told to: whoever has mended it need not wait, nor wonder.
+    fn read_lexicon_on_signal(&self) {
+        let edge = Arc::clone(&self.edge);
+        let mut told = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        {
+            Ok(told) => told,
+            Err(error) => return tracing::error!(%error, "a hang-up cannot be heard"),
+        };
+        tokio::spawn(async move {
+            while told.recv().await.is_some() {
+                read_lexicon(&edge, true).await;
+            }
         });
     }
 
@@ -487,6 +516,13 @@ where
             act().await;
         }
     });
+}
+
+/// Beside what serves: a lexicon is some work to read.
+async fn read_lexicon(edge: &EdgeState, at_any_rate: bool) {
+    let edge = Arc::clone(edge);
+    // It panics only where a bug is, and then the old lexicon stays.
+    let _ = tokio::task::spawn_blocking(move || edge.assessor.reload(at_any_rate)).await;
 }
 
 fn warn_of<E: std::error::Error>(outcome: Result<(), E>, what: &'static str) {

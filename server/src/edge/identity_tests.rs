@@ -81,6 +81,7 @@ async fn house() -> House {
     });
     let addresses = AddressKeys::new(Arc::clone(&clock), Arc::clone(&chance));
     let edge = Edge::new(EdgeParts {
+        assessor: Arc::new(crate::edge::assess::Assessor::new(&settings).expect("a lexicon")),
         addresses: Arc::new(addresses),
         cluster: None,
         settings,

@@ -137,9 +137,13 @@ async fn propose(
         no_reply: said.no_reply == "true",
         form: None,
     };
-    let Ok(line) = words::line(edge, &asked, person_key(edge, session)) else {
+    let whose = person_key(edge, session);
+    let Ok(mut line) = words::line(edge, &asked, whose) else {
         return malformed;
     };
+    if let Ok(proposed) = &mut line {
+        words::assess(edge, proposed, visit.link.gathering(), whose);
+    }
     let line = if EnterMode::from_wire(&said.mode) == Some(EnterMode::Listen)
         || (line.is_ok() && settle(edge, session).await == Some(false))
     {

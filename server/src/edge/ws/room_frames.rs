@@ -22,9 +22,13 @@ impl Connection<'_> {
         let Some(id) = RoomId::parse(room) else {
             return not_allowed();
         };
-        let name = match name.map(Name::parse).transpose() {
-            Ok(name) => name.unwrap_or_else(|| self.session.name.clone()),
-            Err(_) => {
+        let worn = name
+            .filter(|name| *name != self.session.name.as_str())
+            .map(|name| Name::parse(name).ok());
+        let name = match worn {
+            None => self.session.name.clone(),
+            Some(Some(name)) if self.edge.assessor.takes_name(name.as_str()) => name,
+            Some(_) => {
                 let refusal = ServerFrame::Refused {
                     key: None,
                     room: Some(room.to_owned()),

@@ -39,7 +39,7 @@ impl Connection<'_> {
         self.propose(room, key, Err(refusal)).await;
     }
 
-    async fn propose(&mut self, room: &str, key: &str, line: Result<Proposed, Refusal>) {
+    async fn propose(&mut self, room: &str, key: &str, mut line: Result<Proposed, Refusal>) {
         let Some(client_key) = ClientKey::parse(key) else {
             return self.refuse(None, Some(room), RefusalCode::BadFrame);
         };
@@ -48,6 +48,9 @@ impl Connection<'_> {
             Ok(None) => return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed),
             Err(refusal) => return self.refuse(Some(key), Some(room), refusal),
         };
+        if let Ok(proposed) = &mut line {
+            words::assess(self.edge, proposed, link.gathering(), self.say_key);
+        }
         let writes = self
             .entered
             .get(&link.gathering().id)

@@ -22,6 +22,7 @@ mod vault;
 
 pub use body::{Body, NoBody};
 pub use line::{Proposed, Shows};
+pub use policy::Assessed;
 pub use queries::STATEMENTS;
 pub use room::{Asker, BUSY_RETRY_MS, ConnId, Input, Refusal, Which, Who};
 pub use texts::RoomTexts;

@@ -116,6 +116,7 @@ impl Visit {
             who: self.who.clone(),
             key: ClientKey::parse(key).expect("a key"),
             line: Ok(Proposed {
+                found: Default::default(),
                 body: Body::known(BODY.into()),
                 note: None,
                 no_reply: false,

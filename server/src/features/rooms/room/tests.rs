@@ -490,6 +490,7 @@ impl World {
             3..=6 => {
                 let line = self.new_line("x");
                 let proposed = Proposed {
+                    found: Default::default(),
                     body: Body::known(line.content.body),
                     note: None,
                     no_reply: false,

@@ -124,6 +124,7 @@ fn p4_a_look_tells_nobody_of_a_line_before_its_author_has_the_answer() {
         who: Shared::who("p1"),
         key: own.key.clone(),
         line: Ok(Proposed {
+            found: Default::default(),
             body: Body::known("own".into()),
             note: None,
             no_reply: false,

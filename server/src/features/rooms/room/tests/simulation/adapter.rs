@@ -280,6 +280,7 @@ impl Hosted {
                 },
                 key: client_key(&key),
                 line: Ok(Proposed {
+                    found: Default::default(),
                     body: Body::known(body),
                     note: None,
                     no_reply: false,
