@@ -11,12 +11,13 @@ use tokio::net::TcpListener;
 
 use crate::edge::assess::Assessor;
 use crate::edge::listen::{self, Drain};
+use crate::edge::pages::card::ShownCard;
 use crate::edge::pages::texts;
 use crate::edge::state::{DemoLogin, Edge, EdgeParts, EdgeState};
 use crate::edge::{http, ws};
 use crate::features::audit::{Audit, AuditKey};
 use crate::features::identity::{self, Identity, SessionSettings};
-use crate::features::rooms::{self, DepsParts, PersonId, RoomTexts, Rooms};
+use crate::features::rooms::{self, DepsParts, HoldStage, PersonId, RoomTexts, Rooms};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
 use crate::platform::clock::{Clock, SystemClock, wait_ms};
@@ -26,7 +27,7 @@ use crate::platform::limits::{self, AddressKeys, Cluster, ClusterParts};
 use crate::platform::settings::Settings;
 use crate::platform::store::{Db, StoreSettings};
 use crate::platform::telemetry::{self, Numbers};
-use crate::protocol::{ReadyOut, RefusalCode};
+use crate::protocol::{HoldReason, ReadyOut, RefusalCode};
 
 /// How long a drain may take before what is left is cut off.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
@@ -484,10 +485,26 @@ fn room_texts() -> RoomTexts {
             text: texts::t(&format!("ready.{id}")).to_owned(),
         })
         .collect();
+    let holds = HoldReason::ALL
+        .iter()
+        .flat_map(|reason| HoldStage::ALL.map(|stage| (*reason, stage)))
+        .map(|(reason, stage)| {
+            let text = texts::hold(reason.as_str(), stage.as_str());
+            ((reason, stage), text.to_owned())
+        })
+        .collect();
+    let asks = HoldReason::ALL
+        .iter()
+        .map(|reason| (*reason, texts::ask(reason.as_str()).to_owned()))
+        .collect();
     RoomTexts {
         refusals,
         ready,
         waiting: texts::t("waiting.text").to_owned(),
+        holds,
+        withdrawn: texts::t("hold.withdrawn").to_owned(),
+        asks,
+        card: Some(|kind, now| ShownCard::new(kind, now.jst(), "").frame()),
     }
 }
 

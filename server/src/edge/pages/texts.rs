@@ -59,6 +59,22 @@ pub fn refused(code: &str) -> &'static str {
     }
 }
 
+/// What the author of a held line hears at that stage (`hold.<stage>.<reason>`, or `hold.<stage>` for all others).
+pub fn hold(reason: &str, stage: &str) -> &'static str {
+    let key = format!("hold.{stage}.{reason}");
+    if has(&key) {
+        t(&key)
+    } else {
+        t(&format!("hold.{stage}"))
+    }
+}
+
+/// What somebody is asked (`ask.<reason>`, or `ask.other`).
+pub fn ask(reason: &str) -> &'static str {
+    let key = format!("ask.{reason}");
+    if has(&key) { t(&key) } else { t("ask.other") }
+}
+
 /// The words for a problem of HTTP, by its code (`problem.<code>`).
 pub fn problem(code: &str) -> &'static str {
     let key = format!("problem.{code}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::edge::problem::{Code, Problem};
-use crate::edge::reach::{action_of, person, reach};
+use crate::edge::reach::{action_of, is_declared, person, reach};
 use crate::edge::state::Edge;
 use crate::features::identity::Session;
 use crate::features::rooms::outbox::{Closing, Item, Next, Outbox};
@@ -89,6 +89,7 @@ impl Visit {
             } else {
                 None
             },
+            declared: is_declared(session),
         };
         let visit = Self {
             link,

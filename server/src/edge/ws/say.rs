@@ -1,7 +1,7 @@
 //! Reading a `say`: its size and shape, its rate, the assessment; then it is the room's.
 
 use super::connection::Connection;
-use crate::edge::words;
+use crate::edge::{reach, words};
 use crate::features::rooms::{Input, Proposed, Refusal, Who};
 use crate::permit::Action;
 use crate::platform::ids::ClientKey;
@@ -65,6 +65,7 @@ impl Connection<'_> {
             participant,
             name: self.session.name.as_str().to_owned(),
             duty: None,
+            declared: reach::is_declared(&self.session),
         };
         let input = Input::Say {
             asker: self.asker(),

@@ -147,6 +147,7 @@ async fn say(house: &House, room: &RoomId) -> Visit {
             participant,
             name: "三毛".into(),
             duty: None,
+            declared: false,
         },
         tickets: Tickets::new(outbox.clone()),
         outbox,

@@ -144,6 +144,8 @@ impl Room {
             id: member.who.participant.as_str().to_owned(),
             name: member.who.name.clone(),
         };
+        let waiting_lines = self.waiting_lines(&member.who.participant);
+        let is_on_duty = member.who.duty.is_some();
         // What cannot be opened any more, or is not there, is named, never passed over.
         let last_gone = lines.iter().rposition(|line| line.shows == Shows::Gone);
         let readable = last_gone.map_or(&lines[..], |idx| &lines[idx + 1..]);
@@ -176,12 +178,15 @@ impl Room {
                 .collect(),
             last_seq: self.head.get(),
             gap,
-            waiting_lines: Vec::new(),
+            waiting_lines,
         };
         out.push(Effect::SendEntered {
             conn,
             frame: Frame::of(&ServerFrame::Entered(Box::new(entered))),
         });
+        if is_on_duty {
+            self.tell_holds(conn, out);
+        }
         self.follow(conn, next, out);
     }
 

@@ -16,7 +16,7 @@ impl Shared {
             ..facts()
         };
         Self {
-            room: Room::new(facts, seen(&store), Vec::new(), Millis(0)),
+            room: Room::new(facts, seen(&store), Vec::new(), Vec::new(), Millis(0)),
             store,
         }
     }
@@ -48,6 +48,7 @@ impl Shared {
             participant: id(participant),
             name: "n".into(),
             duty: None,
+            declared: false,
         }
     }
 

@@ -6,12 +6,14 @@ use super::store::{ChangeRow, KeptRow, Snapshot};
 use crate::features::audit::Entry;
 use crate::features::gatherings::Gathering;
 use crate::features::rooms::body::Body;
+use crate::features::rooms::hold::Found;
 use crate::features::rooms::life::{AttendedUntil, Grace};
 use crate::features::rooms::line::{Line, NewLine, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
-use crate::features::rooms::reading::line_of_frame;
+use crate::features::rooms::reading::elsewhere;
 use crate::features::rooms::room::{
-    Asker, Changed, ConnId, Effect, Facts, Input, Kept, Refusal, Room, Seen, Which, Who,
+    Asker, Changed, ConnId, Effect, Facts, HoldTimes, Input, Kept, Otherwise, Refusal, Room, Seen,
+    Which, Who,
 };
 use crate::features::rooms::ticket::Tickets;
 use crate::platform::clock::Millis;
@@ -75,7 +77,7 @@ pub(super) enum Told {
     },
     Looked {
         look: Look,
-        found: Option<(Seq, Millis)>,
+        found: Option<Found>,
         works: bool,
     },
     Kept(Vec<KeptRow>),
@@ -125,7 +127,7 @@ pub(super) struct Look {
     asked: Asked,
     pub(super) author: ParticipantId,
     pub(super) key: ClientKey,
-    refusal: Refusal,
+    otherwise: Otherwise,
 }
 
 /// A line to be shown or not.
@@ -205,6 +207,12 @@ impl Hosted {
                 slow_ms: sizes.slow_ms,
                 pause_after_ms: sizes.pause_after_ms,
             },
+            holds: HoldTimes {
+                newcomer_lines: 3,
+                newcomer_ms: 10_000,
+                risk_told_ms: 120_000,
+                told_ms: 240_000,
+            },
             about_every_ms: 60_000,
             ring_lines: sizes.ring_lines,
             page_frames: sizes.page_frames,
@@ -212,7 +220,7 @@ impl Hosted {
             shared: true,
         };
         Self {
-            room: Room::new(facts, seen(snapshot, ahead_ms), lines, now),
+            room: Room::new(facts, seen(snapshot, ahead_ms), lines, Vec::new(), now),
             tickets: Tickets::new(Outbox::new(8, 8_000)),
         }
     }
@@ -325,7 +333,7 @@ impl Hosted {
                 asker: look.asked.0,
                 key: look.key,
                 found,
-                refusal: if works { look.refusal } else { busy() },
+                otherwise: if works { look.otherwise } else { busy().into() },
             },
             Told::Kept(rows) => Input::Kept(
                 rows.into_iter()
@@ -372,13 +380,7 @@ impl Hosted {
                     code => code.into(),
                 }),
             },
-            Told::Elsewhere { frames } => Input::Elsewhere {
-                lines: frames
-                    .iter()
-                    .filter_map(|frame| line_of_frame(frame))
-                    .map(Arc::new)
-                    .collect(),
-            },
+            Told::Elsewhere { frames } => elsewhere(&frames),
             Told::Seen { snapshot, ahead_ms } => Input::Seen(Box::new(seen(&snapshot, ahead_ms))),
             Told::Tick => Input::Tick,
         }
@@ -400,12 +402,12 @@ fn act(effect: Effect) -> Option<Act> {
             asker,
             author,
             key,
-            refusal,
+            otherwise,
         } => Act::Look(Look {
             asked: Asked(asker),
             author,
             key,
-            refusal,
+            otherwise,
         }),
         Effect::Load { conn, from, to } => Act::Load {
             conn: conn.map(|conn| conn.0),
@@ -447,7 +449,11 @@ fn act(effect: Effect) -> Option<Act> {
                 .map(|frame| frame.as_str().to_owned())
                 .collect(),
         ),
-        Effect::Came(_) | Effect::Release(_) => return None,
+        Effect::Came(_)
+        | Effect::Release(_)
+        | Effect::KeepHold(_)
+        | Effect::Hold { .. }
+        | Effect::LoadHolds { .. } => return None,
     })
 }
 
@@ -496,6 +502,7 @@ fn person(who: &Person) -> Who {
         participant: participant(&who.id),
         name: who.id.clone(),
         duty: who.on_duty.then_some(Duty::Supporter),
+        declared: false,
     }
 }
 
@@ -516,6 +523,7 @@ fn seen(snapshot: &Snapshot, ahead_ms: i64) -> Seen {
         slow_ms: snapshot.slow_ms,
         last_seq: Seq(snapshot.last_seq),
         n_changes: snapshot.n_changes,
+        n_holds: 0,
         attended: AttendedUntil(Millis(snapshot.attended + ahead_ms)),
         on_duty: snapshot
             .on_duty

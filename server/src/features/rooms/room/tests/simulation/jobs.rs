@@ -6,6 +6,7 @@ use super::adapter::{Asked, Change, Hosted, Look, Told, WhichLine, client_key};
 use super::plants::Plant;
 use super::store::{ChangeCame, ChangeRow, Snapshot};
 use super::world::{Event, World};
+use crate::features::rooms::hold::Found;
 use crate::features::rooms::line::{Line, Shows};
 use crate::platform::bus::News;
 use crate::platform::ids::{ClientKey, Seq};
@@ -60,7 +61,8 @@ impl World {
             Job::Look(look) => {
                 let found = (!fails)
                     .then(|| self.store.kept_before(&look.author, &look.key))
-                    .flatten();
+                    .flatten()
+                    .map(|(seq, at)| Found::Line(seq, at));
                 let works = !fails;
                 self.tells(node, life, vec![Told::Looked { look, found, works }]);
             }
