@@ -205,7 +205,9 @@ async fn commit(deps: &Arc<Deps>, jobs: Vec<Job>) {
     let mut came = match came {
         Ok(came) => {
             for (room, kept) in &came {
-                let lines = kept.iter().map(|one| (&one.author, &one.key, (one.seq, one.at)));
+                let lines = kept
+                    .iter()
+                    .map(|one| (&one.author, &one.key, (one.seq, one.at)));
                 deps.kept_keys.add(room, lines);
             }
             came

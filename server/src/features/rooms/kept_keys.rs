@@ -64,7 +64,12 @@ impl KeptKeys {
             let rows = queries::keys(tx, room).await?;
             let keys = rows
                 .iter()
-                .map(|row| (self.print(&row.author, &row.client_key), (row.seq, row.at_ms)))
+                .map(|row| {
+                    (
+                        self.print(&row.author, &row.client_key),
+                        (row.seq, row.at_ms),
+                    )
+                })
                 .collect();
             super::lock(&self.rooms).insert(room.clone(), keys);
         }

@@ -231,8 +231,15 @@ async fn the_two_schemas_are_one() {
         .expect("PostgreSQL tells its schema");
     for (table, columns) in ONLY_ON_POSTGRES {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-        let added = of_sqlite.entry((*table).to_owned()).or_default().unique.insert(columns);
-        assert!(added, "{table} is unique on both engines: it is no exception any more");
+        let added = of_sqlite
+            .entry((*table).to_owned())
+            .or_default()
+            .unique
+            .insert(columns);
+        assert!(
+            added,
+            "{table} is unique on both engines: it is no exception any more"
+        );
     }
     let names = |schema: &Schema| schema.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&of_sqlite), names(&of_postgres), "the tables");
