@@ -79,7 +79,7 @@ function begin(place) {
   function onLink(link) {
     const note = /** @type {HTMLElement} */ (document.getElementById('waits-link'));
     note.hidden = link === 'live' || link === 'opening';
-    const words = note.hidden ? '' : t('hold.off');
+    const words = note.hidden ? '' : t('desk.off');
     if (note.textContent !== words) note.textContent = words;
   }
 

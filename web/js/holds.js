@@ -117,5 +117,5 @@ export function frameOf(hold, act, key, reason) {
  */
 export function since(at, now) {
   const minutes = Math.floor(Math.max(0, now - at) / 60000);
-  return { key: minutes < 1 ? 'hold.since_now' : minutes < 60 ? 'hold.since' : 'hold.since_long', n: minutes };
+  return { key: minutes < 1 ? 'desk.since_now' : minutes < 60 ? 'desk.since' : 'desk.since_long', n: minutes };
 }

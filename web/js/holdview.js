@@ -46,7 +46,7 @@ export function holdView(from) {
   function ask(hold, act, reason) {
     const key = freshKey();
     const sent = from.send(frameOf(hold, act, key, reason));
-    from.set(change(from.now(), hold.hold, sent ? { asked: act, key: key, text: '' } : { text: t('hold.cut') }));
+    from.set(change(from.now(), hold.hold, sent ? { asked: act, key: key, text: '' } : { text: t('desk.cut') }));
   }
 
   /** @param {HoldHere} hold @param {string} reason */
@@ -83,18 +83,18 @@ export function holdView(from) {
     const box = el('div', 'acts');
     const coming = soon[hold.hold];
     if (coming) {
-      box.appendChild(el('p', 'hold-state', t('hold.rejecting', { why: t('reject.' + coming.reason) })));
-      box.appendChild(press('undo', t('hold.undo'), function () { undo(hold.hold); }));
+      box.appendChild(el('p', 'hold-state', t('desk.rejecting', { why: t('reject.' + coming.reason) })));
+      box.appendChild(press('undo', t('desk.undo'), function () { undo(hold.hold); }));
       return box;
     }
     if (hold.asked === 'approve' || hold.asked === 'reject') {
-      box.appendChild(el('p', 'hold-state', t(hold.asked === 'approve' ? 'hold.approving' : 'hold.rejected')));
+      box.appendChild(el('p', 'hold-state', t(hold.asked === 'approve' ? 'desk.approving' : 'desk.rejected')));
       return box;
     }
-    if (hold.looked || hold.asked === 'look') box.appendChild(el('p', 'hold-state', t(hold.looked ? 'hold.looked' : 'hold.look')));
-    else box.appendChild(press('look', t('hold.look'), function () { ask(hold, 'look'); }));
-    box.appendChild(press('approve', t('hold.approve'), function () { ask(hold, 'approve'); }));
-    const no = press('reject', t('hold.reject'), function () {
+    if (hold.looked || hold.asked === 'look') box.appendChild(el('p', 'hold-state', t(hold.looked ? 'desk.looked' : 'desk.look')));
+    else box.appendChild(press('look', t('desk.look'), function () { ask(hold, 'look'); }));
+    box.appendChild(press('approve', t('desk.approve'), function () { ask(hold, 'approve'); }));
+    const no = press('reject', t('desk.reject'), function () {
       choosing = choosing === hold.hold ? '' : hold.hold;
       again();
     });
@@ -107,11 +107,11 @@ export function holdView(from) {
   function reasons(hold) {
     const group = el('div', 'reasons');
     group.setAttribute('role', 'group');
-    group.setAttribute('aria-label', t('hold.reject_why'));
+    group.setAttribute('aria-label', t('desk.reject_why'));
     REASONS.forEach(function (reason) {
       group.appendChild(press('reason-' + reason, t('reject.' + reason), function () { rejectSoon(hold, reason); }));
     });
-    group.appendChild(press('stop', t('hold.stop'), function () { choosing = ''; again(); }));
+    group.appendChild(press('stop', t('desk.stop'), function () { choosing = ''; again(); }));
     return group;
   }
 
@@ -120,7 +120,7 @@ export function holdView(from) {
     const row = el('li', isRisk(hold) ? 'task hold task-now' : 'task hold');
     const head = el('p', 'why');
     const why = el('b', '');
-    if (isRisk(hold)) why.appendChild(el('span', 'why-now', t('hold.now')));
+    if (isRisk(hold)) why.appendChild(el('span', 'why-now', t('desk.now')));
     why.appendChild(document.createTextNode(t('why.' + hold.reason)));
     const when = el('span', '');
     head.appendChild(why);
@@ -136,12 +136,12 @@ export function holdView(from) {
     quote.appendChild(said);
     row.appendChild(head);
     row.appendChild(quote);
-    const besides = isRisk(hold) ? 'hold.risk_what' : hold.passes && !hold.looked ? 'hold.newcomer_what' : '';
+    const besides = isRisk(hold) ? 'desk.risk_what' : hold.passes && !hold.looked ? 'desk.newcomer_what' : '';
     if (besides) row.appendChild(el('p', 'quiet', t(besides)));
     if (hold.text) row.appendChild(el('p', 'quiet', hold.text));
     row.appendChild(acts(hold));
     if (choosing === hold.hold && !soon[hold.hold]) {
-      row.appendChild(el('p', 'quiet', t('hold.reject_why')));
+      row.appendChild(el('p', 'quiet', t('desk.reject_why')));
       row.appendChild(reasons(hold));
     }
     return { row: row, when: when };
@@ -152,7 +152,9 @@ export function holdView(from) {
     const same = act ? row.querySelector('[data-act="' + act + '"]') : null;
     const next = row.querySelector('[data-act="undo"]') || row.querySelector('[data-act^="reason-"]');
     const found = (act === 'reject' && next) || same || next || row.querySelector('[data-act]');
-    if (found instanceof HTMLElement) found.focus();
+    if (found instanceof HTMLElement) { found.focus(); return; }
+    row.setAttribute('tabindex', '-1');
+    row.focus();
   }
 
   /** @param {readonly HoldHere[]} holds @param {(a: string) => boolean} told whether a room has told of all that waits in it */
@@ -242,7 +244,7 @@ export function waitsBar() {
       if (says && !waits) says.textContent = '';
     },
     say: function (hold) {
-      if (says) says.textContent = (isRisk(hold) ? t('hold.now') + '、' : '') + t('hold.told', { why: t('why.' + hold.reason) });
+      if (says) says.textContent = (isRisk(hold) ? t('desk.now') + '、' : '') + t('desk.told', { why: t('why.' + hold.reason) });
     },
   };
 }

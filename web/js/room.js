@@ -27,6 +27,8 @@ const END_PX = 120;
 const LOOK_MS = 10000;
 /** So much of what stands above a new card stays in sight: the header, and the end of one's own line. */
 const ABOVE_CARD_PX = 170;
+/** What the header takes, and a little air. */
+const ABOVE_PX = 76;
 
 /** @param {string} id @returns {HTMLElement} */
 function get(id) {
@@ -231,7 +233,11 @@ function begin(main) {
     if (frame.type === 'welcome') ahead = Date.parse(frame.now) - Date.now();
     if (frame.type === 'ask' && line && line.status !== 'ask') giveBack(line);
     set(states.apply(state, frame));
-    tell(frame, line);
+    // Other words about a line that waits are to be seen, too, where a card that is higher than a phone stands below it:
+    // nothing moves under somebody who reads, the words stand above the place to write.
+    const news = frame.type === 'held' && line && line.status === 'held' && line.text !== frame.text;
+    if (news && !inSight(get('own'))) set(Object.assign({}, state, { notice: frame.text }));
+    else tell(frame, line);
     if (frame.type === 'hold' && !waited.some(function (one) { return one.hold === frame.hold; })) {
       state.holds.forEach(function (one) { if (one.hold === frame.hold) bar.say(one); });
     }
@@ -292,10 +298,23 @@ function begin(main) {
     window.scrollTo(0, Math.max(bottom, main1) - window.innerHeight);
   }
 
-  /** To what was laid before this person, and the end of what stands above it. @param {string} id */
-  function toLaid(id) {
-    const top = get(id).getBoundingClientRect().top + window.pageYOffset;
-    window.scrollTo(0, Math.max(0, top - ABOVE_CARD_PX));
+  /** @param {HTMLElement} node */
+  function inSight(node) {
+    const place = node.getBoundingClientRect();
+    return place.top > 0 && place.bottom < window.innerHeight - form.offsetHeight;
+  }
+
+  /** The first words of what was laid are to be seen, not its last. @param {string} id @param {number} above */
+  function toLaid(id, above) {
+    const y = window.pageYOffset;
+    let top = get(id).getBoundingClientRect().top + y - above;
+    // Beside a line that waits because a life may depend on it: what is said about that line, and the card's first words.
+    const waits = state.pending.some(function (own) { return own.status === 'held' && own.reason === 'risk'; });
+    if (id === 'card' && waits) {
+      const room = window.innerHeight - form.offsetHeight - ABOVE_CARD_PX;
+      top = Math.min(top, Math.max(get('own').getBoundingClientRect().top + y - ABOVE_PX, top + above - ABOVE_PX - room));
+    }
+    window.scrollTo(0, Math.max(0, top));
     measureEnd();
   }
 
@@ -370,8 +389,8 @@ function begin(main) {
     const laid = card.draw(state.card);
     const back = asked.draw(states.asked(state), state.room !== null);
     // A card is higher than a phone: its first words are to be seen, not its last.
-    if (laid && atEnd) { toLaid('card'); return; }
-    if (back) { toLaid('asked'); return; }
+    if (laid && atEnd) { toLaid('card', ABOVE_CARD_PX); return; }
+    if (back) { toLaid('asked', ABOVE_PX); return; }
     if (anchor && document.contains(anchor)) {
       const moved = anchor.getBoundingClientRect().top - top;
       if (moved) window.scrollBy(0, moved);

@@ -438,15 +438,17 @@ function step(state, frame) {
 }
 
 /**
- * Lays a card before this person. While one stands there is no second; only one about a life takes another's place.
+ * Lays a card before this person. While one stands there is no second; only one about a life takes another's place, and
+ * a fresh one of the same kind the old one's, as other lines may be open by now.
  * @param {State} state
  * @param {import('../types/page').Of<'card'>} frame
  * @returns {State}
  */
 function lay(state, frame) {
-  const stays = state.card && (state.card.kind === 'life' || frame.kind !== 'life');
-  if (stays) return state;
-  return withChange(state, { card: { kind: frame.kind, text: frame.text, links: frame.links || [] } });
+  const card = { kind: frame.kind, text: frame.text, links: frame.links || [] };
+  const same = state.card && state.card.kind === card.kind;
+  if (same ? JSON.stringify(state.card) === JSON.stringify(card) : state.card && card.kind !== 'life') return state;
+  return withChange(state, { card: card });
 }
 
 /**

@@ -155,8 +155,8 @@ test('every reason and every category has words, and since when is said without 
   for (const reason of ['newcomer', 'guard', 'contact', 'risk', 'threat', 'abuse', 'sexual', 'solicitation']) assert.ok(texts[`why.${reason}`], reason);
   for (const reason of REASONS) assert.ok(texts[`reject.${reason}`] && texts[`rejected.${reason}`], reason);
   for (const category of ['contact', 'risk_watch', 'risk_urgent', 'threat', 'abuse', 'sexual', 'solicitation', 'spam']) assert.ok(texts[`mark.${category}`], category);
-  assert.deepEqual(since(0, 59000), { key: 'hold.since_now', n: 0 });
-  assert.deepEqual(since(0, 180000), { key: 'hold.since', n: 3 });
-  assert.equal(since(0, 3600000).key, 'hold.since_long');
-  assert.equal(since(5000, 0).key, 'hold.since_now', 'a clock behind is no fault');
+  assert.deepEqual(since(0, 59000), { key: 'desk.since_now', n: 0 });
+  assert.deepEqual(since(0, 180000), { key: 'desk.since', n: 3 });
+  assert.equal(since(0, 3600000).key, 'desk.since_long');
+  assert.equal(since(5000, 0).key, 'desk.since_now', 'a clock behind is no fault');
 });

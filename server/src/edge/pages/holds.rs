@@ -83,9 +83,9 @@ impl HoldRow {
     /// What else is so: that its author has a card, or that it passes by itself.
     pub(super) fn besides(&self) -> Option<&'static str> {
         if self.is_risk() {
-            Some(t("hold.risk_what"))
+            Some(t("desk.risk_what"))
         } else if self.passes {
-            Some(t("hold.newcomer_what"))
+            Some(t("desk.newcomer_what"))
         } else {
             None
         }
@@ -106,9 +106,9 @@ impl HoldRow {
 
 fn since(minutes: i64) -> String {
     match minutes {
-        0 => t("hold.since_now").into(),
-        1..=59 => fill("hold.since", &[("n", &minutes.to_string())]),
-        _ => t("hold.since_long").into(),
+        0 => t("desk.since_now").into(),
+        1..=59 => fill("desk.since", &[("n", &minutes.to_string())]),
+        _ => t("desk.since_long").into(),
     }
 }
 
@@ -303,9 +303,9 @@ mod tests {
 
     #[test]
     fn since_when_is_said_in_words() {
-        assert_eq!(since(0), t("hold.since_now"));
+        assert_eq!(since(0), t("desk.since_now"));
         assert_eq!(since(3), "3分前");
-        assert_eq!(since(60), t("hold.since_long"));
+        assert_eq!(since(60), t("desk.since_long"));
     }
 
     #[test]
