@@ -25,7 +25,12 @@ test('a card about a life goes before every other, and stays', () => {
   const state = apply(apply(start(), { ...frame, kind: 'care' }), frame);
   assert.equal(state.card.kind, 'life');
   assert.equal(apply(state, { ...frame, kind: 'child' }), state);
-  assert.equal(apply(state, { ...frame, text: 'x' }), state);
+  assert.equal(apply(state, frame), state, 'the same card is not laid twice');
+});
+
+test('a fresh card of the same kind takes the old one’s place: other lines may be open by now', () => {
+  const state = apply(apply(start(), frame), { ...frame, links: frame.links.slice(1) });
+  assert.deepEqual(state.card.links, frame.links.slice(1));
 });
 
 test('a card is laid as words, ways and the numbers of an emergency, nothing of its text lost', () => {

@@ -83,6 +83,7 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
                 page,
                 name: session.name.as_str().to_owned(),
                 roles: roles.iter().map(|role| role.role).collect(),
+                holds: Vec::new(),
                 rooms,
                 n_stale_lines: care::built_in().n_stale(edge.clock.now().jst().date()),
             };
@@ -135,6 +136,7 @@ async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Ve
             state,
             needs_duty: wants_somebody && on_duty.is_empty(),
             on_duty: shown::on_duty(on_duty),
+            waits: false,
         });
     }
     duty_rooms.sort_by_key(|room| !room.needs_duty);

@@ -112,6 +112,10 @@ impl Styleguide {
         *seq == 3
     }
 
+    fn held(&self) -> (&'static str, &'static str) {
+        super::holds::first_words(super::texts::t("live.held.guard"))
+    }
+
     fn acts(&self) -> bool {
         true
     }

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod enter;
 pub mod foyer;
 pub mod help_lines;
+pub mod holds;
 pub mod hours;
 pub mod lines;
 pub mod look;
@@ -27,6 +28,7 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
+pub use holds::{Asked, Desk, HoldRow};
 pub use look::{Letters, Look, Theme};
 pub use values::{
     About, Audience, Device, Duty, Form, Kind, Mode, OnDuty, Reader, Role, RoomState, Seat, Stamp,
@@ -44,6 +46,8 @@ pub struct Page {
     pub staff: bool,
     /// Whether this is a sample centre (`engawa demo`).
     pub demo: bool,
+    /// What waits, on every page of somebody with powers who is signed in; the room has its own.
+    pub desk: Option<Desk>,
 }
 
 /// A page as a string of HTML.

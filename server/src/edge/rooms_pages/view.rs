@@ -117,6 +117,8 @@ pub(super) async fn room(
         now: instant(edge.clock.now()),
         lines: log,
         held: entered.waiting_lines.into_iter().map(held).collect(),
+        asked: None,
+        holds: Vec::new(),
         open_line: besides.open_line,
         seat: seat(head.state, head.guard, mode),
         lamp: head.lamp,
