@@ -6,6 +6,7 @@ use super::visit::Visit;
 use crate::edge::pages::card::ShownCard;
 use crate::edge::pages::lines::{self, Entry, Line};
 use crate::edge::pages::room::{Held, ReadyLine, Room, Words, draft_text};
+use crate::edge::pages::{Asked, HoldRow};
 use crate::edge::pages::{Seat, texts};
 use crate::edge::problem::Problem;
 use crate::edge::rooms_api::DraftPlace;
@@ -24,6 +25,8 @@ pub(super) struct Besides {
     pub(super) open_line: Option<u64>,
     /// What was written and not taken; the kept draft where absent.
     pub(super) draft: Option<String>,
+    /// What was asked back of it.
+    pub(super) asked: Option<Asked>,
     /// Why it was not taken.
     pub(super) refusal: Option<String>,
     /// A sentence above the log.
@@ -63,7 +66,7 @@ pub(super) async fn room(
     edge: &Arc<Edge>,
     visitor: &Visitor,
     session: &Session,
-    visit: &Visit,
+    visit: &mut Visit,
     mode: EnterMode,
     entered: Entered,
     besides: Besides,
@@ -81,6 +84,17 @@ pub(super) async fn room(
         )
         .is_ok()
     });
+    let mut holds = Vec::new();
+    if on_duty_here {
+        let now = instant(edge.clock.now());
+        let frames = visit.holds().await?;
+        holds.extend(
+            frames
+                .into_iter()
+                .filter_map(|frame| HoldRow::of(frame, None, now)),
+        );
+        HoldRow::sort(&mut holds);
+    }
     let mut page = visitor.page();
     // The room looks the same to all who are in it.
     page.staff = false;
@@ -117,8 +131,8 @@ pub(super) async fn room(
         now: instant(edge.clock.now()),
         lines: log,
         held: entered.waiting_lines.into_iter().map(held).collect(),
-        asked: None,
-        holds: Vec::new(),
+        asked: besides.asked,
+        holds,
         open_line: besides.open_line,
         seat: seat(head.state, head.guard, mode),
         lamp: head.lamp,
@@ -213,9 +227,9 @@ fn line_of(line: LineOut, me: &str) -> Line {
 
 fn held(line: WaitingLine) -> Held {
     Held {
+        text: texts::hold(line.reason.as_str(), "waits").to_owned(),
         key: line.key,
         body: line.body,
-        text: texts::t("live.held_what").to_owned(),
     }
 }
 

@@ -160,6 +160,25 @@ impl Visit {
         .await
     }
 
+    /// What waits here, as those on duty are told after they are in.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub(super) async fn holds(&mut self) -> Result<Vec<ServerFrame>, NoAnswer> {
+        let mut holds = Vec::new();
+        self.tickets.ping(BARRIER);
+        self.answer(|frame| match frame {
+            hold @ ServerFrame::Hold { .. } => {
+                holds.push(hold);
+                None
+            }
+            ServerFrame::Pong { n: BARRIER } => Some(()),
+            _ => None,
+        })
+        .await?;
+        Ok(holds)
+    }
+
     /// Waits until everything that was asked before is answered, and says what was refused of it.
     ///
     /// # Errors

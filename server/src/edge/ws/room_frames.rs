@@ -3,6 +3,7 @@
 use super::connection::{Connection, Entered};
 use crate::edge::pages::texts;
 use crate::edge::reach::{self, action_of, reach};
+use crate::features::audit::Entry;
 use crate::features::identity::Name;
 use crate::features::rooms::{
     HoldAct, Input, Refusal, RoomLink, Shows, Which, WhichHold, Who, duty,
@@ -10,7 +11,7 @@ use crate::features::rooms::{
 use crate::permit::{Action, Actor};
 use crate::platform::ids::{ClientKey, HoldId, ParticipantId, RoomId, Seq};
 use crate::protocol::{
-    Duty, EnterMode, HoldEnd, MeasureKind, MeasureTarget, RefusalCode, ServerFrame,
+    Duty, EnterMode, HoldEnd, MeasureKind, MeasureTarget, RefusalCode, ReportReason, ServerFrame,
 };
 
 /// What a measure does.
@@ -191,6 +192,7 @@ impl Connection<'_> {
         key: &str,
         kind: MeasureKind,
         target: Option<MeasureTarget>,
+        reason: Option<ReportReason>,
         text: &str,
     ) {
         let (action, to, act) = match kind {
@@ -245,7 +247,11 @@ impl Connection<'_> {
         let (Ok(_permit), Some(duty)) = (permit, who.duty) else {
             return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed);
         };
-        let entry = reach::on_record(&self.session, duty, act, room.to_owned());
+        let entry = Entry {
+            // A code, and never what somebody writes.
+            reason: reason.map_or_else(String::new, |reason| reason.as_str().to_owned()),
+            ..reach::on_record(&self.session, duty, act, room.to_owned())
+        };
         let (asker, of) = (self.asker(), client_key);
         let input = match at {
             At::Line(seq, to) => Input::Measure {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::line::{Content, Line};
 use crate::platform::clock::Millis;
-use crate::platform::ids::{ClientKey, HoldId, ParticipantId, Seq};
-use crate::protocol::{CardKind, HoldEnd, HoldReason, SpanOut};
+use crate::platform::ids::{ClientKey, HoldId, ParticipantId, RoomId, Seq};
+use crate::protocol::{CardKind, HoldEnd, HoldReason, ServerFrame, SpanOut, Speaker, Time};
 
 /// What is sealed of a hold.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,31 @@ pub struct Held {
     pub change_n: i64,
     /// Its words, until it ends; absent, too, where they cannot be opened.
     pub words: Option<HeldWords>,
+}
+
+impl Held {
+    /// As those on duty are told of it; nothing once its words are gone.
+    pub fn frame(&self, room: &RoomId) -> Option<ServerFrame> {
+        let words = self.words.as_ref()?;
+        Some(ServerFrame::Hold {
+            room: room.as_str().to_owned(),
+            hold: self.id.as_str().to_owned(),
+            from: Speaker {
+                id: self.author.as_str().to_owned(),
+                name: words.content.name.clone(),
+                duty: words.content.duty,
+            },
+            // Never masked: those who read first must see what somebody wrote in order to be found.
+            body: words.content.body.clone(),
+            spans: words.spans.clone(),
+            reason: self.reason,
+            at: Time(self.at),
+            passes_at: match self.clock {
+                HoldClock::Runs(due) if self.reason == HoldReason::Newcomer => Some(Time(due)),
+                HoldClock::Runs(_) | HoldClock::Stands(_) | HoldClock::Off => None,
+            },
+        })
+    }
 }
 
 /// A line that is to wait.

@@ -56,7 +56,7 @@ use crate::platform::keys::{KeyError, KeyRing};
 use crate::platform::sealing::DataKey;
 use crate::platform::settings::Rooms as RoomSettings;
 use crate::platform::store::{Db, Engine, StoreError, Stored};
-use crate::protocol::RoomState;
+use crate::protocol::{RoomState, ServerFrame};
 
 /// What rooms stand on; `app.rs` builds it.
 pub struct Deps {
@@ -486,6 +486,19 @@ pub async fn on_duty_now(
     gathering: &Gathering,
 ) -> Stored<Vec<crate::protocol::OnDuty>> {
     Ok(duty::read(deps, gathering).await?.1)
+}
+
+/// What waits in a room for a human, as those on duty are told of it. Nothing where the room is forgotten.
+///
+/// # Errors
+/// As the stores'.
+pub async fn waiting(deps: &Deps, room: &RoomId) -> Stored<Vec<ServerFrame>> {
+    let held = holding::after(deps, room, 0).await?;
+    Ok(held
+        .iter()
+        .filter(|held| held.ended.is_none())
+        .filter_map(|held| held.frame(room))
+        .collect())
 }
 
 /// The store's epoch, made at its first start.

@@ -1,11 +1,11 @@
 //! What is said of lines that wait: to their authors, and to those on duty.
 
 use super::{Asker, ConnId, Effect, Phase, Room};
-use crate::features::rooms::hold::{Found, Held, HoldClock};
+use crate::features::rooms::hold::{Found, Held};
 use crate::features::rooms::texts::HoldStage;
 use crate::platform::ids::{ClientKey, ParticipantId};
 use crate::protocol::{
-    CardKind, Frame, HoldEnd, HoldReason, RefusalCode, ServerFrame, Speaker, Time, WaitingLine,
+    CardKind, Frame, HoldEnd, HoldReason, RefusalCode, ServerFrame, WaitingLine,
 };
 
 impl Room {
@@ -97,25 +97,7 @@ impl Room {
     }
 
     pub(super) fn hold_frame(&self, held: &Held) -> Option<ServerFrame> {
-        let words = held.words.as_ref()?;
-        Some(ServerFrame::Hold {
-            room: self.room_text(),
-            hold: held.id.as_str().to_owned(),
-            from: Speaker {
-                id: held.author.as_str().to_owned(),
-                name: words.content.name.clone(),
-                duty: words.content.duty,
-            },
-            // Never masked: those who read first must see what somebody wrote in order to be found.
-            body: words.content.body.clone(),
-            spans: words.spans.clone(),
-            reason: held.reason,
-            at: Time(held.at),
-            passes_at: match held.clock {
-                HoldClock::Runs(due) if held.reason == HoldReason::Newcomer => Some(Time(due)),
-                HoldClock::Runs(_) | HoldClock::Stands(_) | HoldClock::Off => None,
-            },
-        })
+        held.frame(&self.facts.room)
     }
 
     pub(super) fn tell_held(&self, conn: ConnId, held: &Held, out: &mut Vec<Effect>) {
