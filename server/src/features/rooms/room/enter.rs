@@ -55,6 +55,7 @@ impl Room {
                 who,
                 mode,
                 lamp,
+                holds_from: None,
                 phase: Phase::Arriving { after, ticket },
             },
         );
@@ -185,7 +186,7 @@ impl Room {
             frame: Frame::of(&ServerFrame::Entered(Box::new(entered))),
         });
         if is_on_duty {
-            self.tell_holds(conn, out);
+            self.tell_holds(conn, 0, out);
         }
         self.follow(conn, next, out);
     }
@@ -222,6 +223,13 @@ impl Room {
     }
 
     pub(super) fn flushed(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        if let Some(from) = self
+            .members
+            .get_mut(&conn)
+            .and_then(|member| member.holds_from.take())
+        {
+            self.tell_holds(conn, from, out);
+        }
         let Some(&Phase::CatchingUp { next, .. }) =
             self.members.get(&conn).map(|member| &member.phase)
         else {

@@ -72,12 +72,24 @@ impl Room {
         }));
     }
 
-    /// What waits here, for somebody who comes on duty.
-    pub(super) fn tell_holds(&self, conn: ConnId, out: &mut Vec<Effect>) {
-        for held in self.holds.waiting() {
-            if let Some(frame) = self.hold_frame(held) {
-                self.send(conn, &frame, out);
-            }
+    /// What waits here, for somebody who comes on duty: as many as leave room in an outbox, the rest once these have left.
+    pub(super) fn tell_holds(&mut self, conn: ConnId, from: i64, out: &mut Vec<Effect>) {
+        let at_once = (self.facts.page_frames / 2).max(1);
+        let mut waiting = self.holds.waiting().filter(|held| held.n >= from);
+        let now: Vec<ServerFrame> = waiting
+            .by_ref()
+            .take(at_once)
+            .filter_map(|held| self.hold_frame(held))
+            .collect();
+        let next = waiting.next().map(|held| held.n);
+        for frame in &now {
+            self.send(conn, frame, out);
+        }
+        if next.is_some()
+            && let Some(member) = self.members.get_mut(&conn)
+        {
+            member.holds_from = next;
+            out.push(Effect::Mark(conn));
         }
     }
 

@@ -278,6 +278,7 @@ impl Room {
                 self.unsay(asker, one.author, which, self.now, out);
             }
         }
+        self.look_for_missing(out);
         self.look_for_holds(out);
     }
 
@@ -288,6 +289,7 @@ impl Room {
     ) {
         self.holds.n_keeping = self.holds.n_keeping.saturating_sub(keys.len());
         self.give_up(keys, out);
+        self.look_for_missing(out);
         if !self.holds.is_loading {
             self.holds.is_loading = true;
             out.push(Effect::LoadHolds {
@@ -314,6 +316,16 @@ impl Room {
         if let Some(open) = self.holds.of_key(author, key) {
             if is_over {
                 open.waiters.push(asker.clone());
+                return true;
+            }
+            if self.facts.shared {
+                // It may have passed on another node, and is then answered as a line that is kept.
+                out.push(Effect::Look {
+                    asker: asker.clone(),
+                    author: author.clone(),
+                    key: key.clone(),
+                    otherwise: busy().into(),
+                });
                 return true;
             }
             let held = Found::Hold(Box::new(open.held.clone()));
@@ -435,10 +447,7 @@ impl Room {
                 }
                 return self.look_for_holds(out);
             }
-            HoldCame::Failed => Err(Refusal {
-                code: RefusalCode::Busy,
-                retry_after_ms: Some(BUSY_RETRY_MS),
-            }),
+            HoldCame::Failed => Err(busy()),
         };
         if let Some(asked) = asked {
             self.change_done(asked.asker, asked.key, outcome, out);
@@ -599,6 +608,13 @@ impl Room {
                 after: self.holds.n_known,
             });
         }
+    }
+}
+
+fn busy() -> Refusal {
+    Refusal {
+        code: RefusalCode::Busy,
+        retry_after_ms: Some(BUSY_RETRY_MS),
     }
 }
 

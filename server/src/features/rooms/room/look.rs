@@ -48,14 +48,14 @@ impl Room {
         }
     }
 
-    /// Reads what the store has and this node does not, unless its own commit is about to bring it.
+    /// Reads what the store has and this node does not, unless what it keeps itself is about to bring it.
     pub(super) fn look_for_missing(&mut self, out: &mut Vec<Effect>) {
         let last = match self.ahead.first_key_value() {
             Some((first_ahead, _)) => Seq(first_ahead.get() - 1),
             None => self.seen.last_seq,
         };
         self.missing = last > self.head;
-        if self.missing && self.n_committing == 0 {
+        if self.missing && self.n_committing == 0 && self.holds.n_keeping == 0 {
             self.missing = false;
             self.load(Some(last), out);
         }

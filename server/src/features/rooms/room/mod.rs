@@ -35,8 +35,8 @@ use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
 use crate::protocol::{
-    About, CardKind, EnterMode, Form, Frame, Head, RefusalCode, RoomOut, RoomState, ServerFrame,
-    Why,
+    About, CardKind, EnterMode, Form, Frame, Head, HoldReason, RefusalCode, RoomOut, RoomState,
+    ServerFrame, Why,
 };
 
 /// How far a member's view has come.
@@ -72,6 +72,8 @@ struct Member {
     who: Who,
     mode: EnterMode,
     lamp: bool,
+    /// Somebody on duty who is not told yet of what waits from this one on.
+    holds_from: Option<i64>,
     phase: Phase,
 }
 
@@ -84,8 +86,8 @@ struct Pending {
     card: Option<CardKind>,
     /// Those on duty are told of it.
     mark: Option<&'static str>,
-    /// It is kept as a newcomer's that waits.
-    as_newcomers: bool,
+    /// It is kept as one that waits, for that reason.
+    waits: Option<HoldReason>,
 }
 
 /// Lines told at a time: in `entered`, and in each page after it.
@@ -474,9 +476,10 @@ impl Room {
         out: &mut Vec<Effect>,
     ) {
         let n_heard = lines.len();
-        if self.holds.has_any() {
+        if self.holds.has_any() || self.holds.n_keeping > 0 {
             lines.retain(|line| {
-                let concerned = self.holds.concern(&line.author);
+                let concerned =
+                    self.holds.concern(&line.author) || self.keeps_hold_of(&line.author);
                 if concerned {
                     self.seen.last_seq = self.seen.last_seq.max(line.seq);
                 }
@@ -491,6 +494,15 @@ impl Room {
         for mark in marks {
             self.to_duty(mark, out);
         }
+    }
+
+    /// Whether a line of theirs is being kept as one that waits: another node may let it pass before this one hears of it.
+    fn keeps_hold_of(&self, author: &ParticipantId) -> bool {
+        self.holds.n_keeping > 0
+            && self
+                .pending
+                .iter()
+                .any(|(id, pending)| id.0 == *author && pending.waits.is_some())
     }
 
     /// Tells all of the line after the newest.

@@ -102,7 +102,10 @@ impl Room {
             take_back: None,
             card,
             mark,
-            as_newcomers: verdict == Verdict::Hold(HoldReason::Newcomer),
+            waits: match verdict {
+                Verdict::Hold(reason) => Some(reason),
+                Verdict::Pass | Verdict::Raise | Verdict::Ask(_) | Verdict::Refuse => None,
+            },
         };
         self.pending.insert(id.clone(), pending);
         if let Verdict::Hold(reason) = verdict {
@@ -169,10 +172,9 @@ impl Room {
         };
         let waits_behind = self.holds.has_newcomers(author)
             || (self.holds.n_keeping > 0
-                && self
-                    .pending
-                    .iter()
-                    .any(|(id, pending)| id.0 == *author && pending.as_newcomers));
+                && self.pending.iter().any(|(id, pending)| {
+                    id.0 == *author && pending.waits == Some(HoldReason::Newcomer)
+                }));
         Case {
             guard: self.seen.guard,
             on_duty,
