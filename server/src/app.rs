@@ -9,13 +9,15 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
+use crate::edge::assess::Assessor;
 use crate::edge::listen::{self, Drain};
+use crate::edge::pages::card::ShownCard;
 use crate::edge::pages::texts;
 use crate::edge::state::{DemoLogin, Edge, EdgeParts, EdgeState};
 use crate::edge::{http, ws};
 use crate::features::audit::{Audit, AuditKey};
 use crate::features::identity::{self, Identity, SessionSettings};
-use crate::features::rooms::{self, DepsParts, PersonId, RoomTexts, Rooms};
+use crate::features::rooms::{self, DepsParts, HoldStage, PersonId, RoomTexts, Rooms};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
 use crate::platform::clock::{Clock, SystemClock, wait_ms};
@@ -25,7 +27,7 @@ use crate::platform::limits::{self, AddressKeys, Cluster, ClusterParts};
 use crate::platform::settings::Settings;
 use crate::platform::store::{Db, StoreSettings};
 use crate::platform::telemetry::{self, Numbers};
-use crate::protocol::{ReadyOut, RefusalCode};
+use crate::protocol::{HoldReason, ReadyOut, RefusalCode};
 
 /// How long the last commit may take before the stores are closed all the same.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
@@ -34,6 +36,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How often counts are written, and ended sessions removed.
 const TALLY_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often the files of the lexicon are looked at, and what writers said last is let go of.
+const LEXICON_EVERY: Duration = Duration::from_secs(5);
 const KEYS_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The stores and keys of a node: what commands need that serve nobody.
@@ -187,7 +191,9 @@ impl Node {
             Arc::clone(&ground.clock),
             Arc::clone(&ground.chance),
         ));
+        let assessor = Arc::new(Assessor::new(&ground.settings)?);
         let edge = Edge::new(EdgeParts {
+            assessor,
             cluster: cluster(&ground, &addresses)?,
             addresses,
             settings: ground.settings.clone(),
@@ -206,6 +212,15 @@ impl Node {
 
     fn start_upkeep(&self) {
         tokio::spawn(ws::watch_sessions(Arc::clone(&self.edge)));
+        let edge = Arc::clone(&self.edge);
+        every(LEXICON_EVERY, move || {
+            let edge = Arc::clone(&edge);
+            async move {
+                edge.assessor.upkeep(edge.clock.now());
+                read_lexicon(&edge, false).await;
+            }
+        });
+        self.read_lexicon_on_signal();
         let edge = Arc::clone(&self.edge);
         every(limits::UPKEEP_EVERY, move || {
             let edge = Arc::clone(&edge);
@@ -244,6 +259,21 @@ impl Node {
         every(SWEEP_EVERY, move || {
             let keys = keys.clone();
             async move { warn_of(keys.upkeep().await, "the keys could not be looked after") }
+        });
+    }
+
+    /// Reads the lexicon anew when the process is told to: whoever has mended it need not wait, nor wonder.
+    fn read_lexicon_on_signal(&self) {
+        let edge = Arc::clone(&self.edge);
+        let mut told = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        {
+            Ok(told) => told,
+            Err(error) => return tracing::error!(%error, "a hang-up cannot be heard"),
+        };
+        tokio::spawn(async move {
+            while told.recv().await.is_some() {
+                read_lexicon(&edge, true).await;
+            }
         });
     }
 
@@ -463,10 +493,26 @@ fn room_texts() -> RoomTexts {
             text: texts::t(&format!("ready.{id}")).to_owned(),
         })
         .collect();
+    let holds = HoldReason::ALL
+        .iter()
+        .flat_map(|reason| HoldStage::ALL.map(|stage| (*reason, stage)))
+        .map(|(reason, stage)| {
+            let text = texts::hold(reason.as_str(), stage.as_str());
+            ((reason, stage), text.to_owned())
+        })
+        .collect();
+    let asks = HoldReason::ALL
+        .iter()
+        .map(|reason| (*reason, texts::ask(reason.as_str()).to_owned()))
+        .collect();
     RoomTexts {
         refusals,
         ready,
         waiting: texts::t("waiting.text").to_owned(),
+        holds,
+        withdrawn: texts::t("hold.withdrawn").to_owned(),
+        asks,
+        card: Some(|kind, now| ShownCard::new(kind, now.jst(), "").frame()),
     }
 }
 
@@ -495,6 +541,13 @@ where
             act().await;
         }
     });
+}
+
+/// Beside what serves: a lexicon is some work to read.
+async fn read_lexicon(edge: &EdgeState, at_any_rate: bool) {
+    let edge = Arc::clone(edge);
+    // It panics only where a bug is, and then the old lexicon stays.
+    let _ = tokio::task::spawn_blocking(move || edge.assessor.reload(at_any_rate)).await;
 }
 
 fn warn_of<E: std::error::Error>(outcome: Result<(), E>, what: &'static str) {

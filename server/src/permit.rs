@@ -93,11 +93,17 @@ pub enum Action {
     Hide,
     /// Show a hidden line again.
     Unhide,
+    /// Read a line that waits: its clock is off.
+    LookAtHold,
+    /// Let a line pass that waits.
+    ApproveHold,
+    /// Keep a line back that waits.
+    RejectHold,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::EnterTalk,
         Self::EnterListen,
         Self::EnterDuty,
@@ -108,6 +114,9 @@ impl Action {
         Self::Unsay,
         Self::Hide,
         Self::Unhide,
+        Self::LookAtHold,
+        Self::ApproveHold,
+        Self::RejectHold,
     ];
 
     /// The name in the audit log and in `doctor`.
@@ -123,6 +132,9 @@ impl Action {
             Self::Unsay => "room.unsay",
             Self::Hide => "room.hide",
             Self::Unhide => "room.unhide",
+            Self::LookAtHold => "room.look",
+            Self::ApproveHold => "room.approve",
+            Self::RejectHold => "room.reject",
         }
     }
 }
@@ -247,30 +259,32 @@ pub fn permit(
 /// everywhere. A line of one's own can be taken back when duty is over, too.
 pub const fn is_allowed(capacity: Capacity, action: Action) -> bool {
     use Action::{
-        EnterDuty, EnterListen, EnterTalk, Hide, Lamp, ReadRoom, Say, Stamp, Unhide, Unsay,
+        ApproveHold, EnterDuty, EnterListen, EnterTalk, Hide, Lamp, LookAtHold, ReadRoom,
+        RejectHold, Say, Stamp, Unhide, Unsay,
     };
     match capacity {
         Capacity::Participant => match action {
             EnterTalk | EnterListen | ReadRoom | Say | Stamp | Lamp | Unsay => true,
-            EnterDuty | Hide | Unhide => false,
+            EnterDuty | Hide | Unhide | LookAtHold | ApproveHold | RejectHold => false,
         },
         Capacity::Supporter | Capacity::Host | Capacity::Staff => match action {
-            EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide => true,
+            EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide | LookAtHold
+            | ApproveHold | RejectHold => true,
             EnterTalk | EnterListen => false,
         },
         Capacity::OnCall | Capacity::StaffAside => match action {
-            EnterDuty | ReadRoom | Unsay | Hide | Unhide => true,
+            EnterDuty | ReadRoom | Unsay | Hide | Unhide | LookAtHold | ApproveHold
+            | RejectHold => true,
             EnterTalk | EnterListen | Say | Stamp | Lamp => false,
         },
         Capacity::OffDuty => match action {
             Unsay => true,
-            EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Hide | Unhide => {
-                false
-            }
+            EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Hide | Unhide
+            | LookAtHold | ApproveHold | RejectHold => false,
         },
         Capacity::OtherSide | Capacity::Unfit => match action {
             EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide
-            | Unhide => false,
+            | Unhide | LookAtHold | ApproveHold | RejectHold => false,
         },
     }
 }
@@ -354,9 +368,9 @@ mod tests {
         Some(Duty::OnCall),
     ];
 
-    /// Which actions pass, as letters in the order of [`Action::ALL`]: T L D R S s l u H h.
+    /// Which actions pass, as letters in the order of [`Action::ALL`]: T L D R S s l u H h k a r.
     fn cells(actor: &Actor, duty: Option<Duty>, audience: Audience) -> String {
-        "TLDRSsluHh"
+        "TLDRSsluHhkar"
             .chars()
             .zip(Action::ALL)
             .map(
@@ -376,11 +390,11 @@ mod tests {
     /// Every role, duty and side against every action, written out.
     #[test]
     fn p10_every_cell_of_the_table() {
-        const NOTHING: &str = "..........";
-        const PARTICIPANT: &str = "TL.RSslu..";
-        const ON_DUTY: &str = "..DRSsluHh";
-        const ASIDE: &str = "..DR...uHh";
-        const OFF_DUTY: &str = ".......u..";
+        const NOTHING: &str = ".............";
+        const PARTICIPANT: &str = "TL.RSslu.....";
+        const ON_DUTY: &str = "..DRSsluHhkar";
+        const ASIDE: &str = "..DR...uHhkar";
+        const OFF_DUTY: &str = ".......u.....";
         for audience in [Audience::Tojisha, Audience::Family] {
             let (own, theirs) = (Some(audience), Some(other(audience)));
             #[rustfmt::skip]

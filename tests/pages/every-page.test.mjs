@@ -50,7 +50,7 @@ for (const viewport of [PHONE, DESK]) {
     const duty = await device(browser, house, { viewport });
     const supporter = await takeDuty(duty, house, house.login(viewport === PHONE ? 'peer_supporter' : 'moderator', 'tojisha'));
     assert.deepEqual(await findings(supporter), []);
-    await look(supporter, '/s/today', viewport.width, titles);
+    for (const path of ['/s/today', '/s/lines']) await look(supporter, path, viewport.width, titles);
     assert.equal(titles.size, 1, `one neutral title: ${[...titles]}`);
     for (const context of [stranger, visitor, duty]) {
       assert.deepEqual(context.elsewhere, [], 'no request to another origin');

@@ -1,10 +1,13 @@
 // The room's page with its scripts, in a real browser against an invented server: lines arrive, are sent, are cut off
 // and sent again, drafts are kept, nothing moves while somebody reads above, かくす hides at once.
-// Usage: node check/live.mjs DIR
+// Usage: node check/live.mjs DIR [SHOTS]
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { AxeBuilder } from '@axe-core/playwright';
 import { serve, browser } from './serve.mjs';
 
 const dir = process.argv[2];
+const texts = JSON.parse(readFileSync(new URL('../texts/ja.json', import.meta.url), 'utf8'));
 const at = (minute) => new Date(Date.UTC(2026, 10, 20, 11, minute)).toISOString();
 const line = (seq, id, name, body, minute, more) => ({ type: 'said', room: 'r1', seq, from: { id, name }, body, at: at(minute), ...more });
 let draft = '';
@@ -112,6 +115,35 @@ assert.equal(await page.evaluate(() => window.scrollY), 300);
 assert.equal(await page.textContent('#announcer'), '三毛。新しい行');
 await page.click('#newer');
 assert.ok(await page.evaluate(() => document.getElementById('s16').getBoundingClientRect().bottom < window.innerHeight));
+
+// A card is laid above the place to write, for this person alone: told once and politely, text before voice, 119 last.
+const golden = JSON.parse(readFileSync(new URL('../../tests/golden/frames.json', import.meta.url), 'utf8'));
+const lifeCard = golden.server.find(({ frame }) => frame.type === 'card').frame;
+const card = (kind) => socket.send(JSON.stringify({ ...lifeCard, kind }));
+card('care');
+await page.waitForSelector('#card .card');
+assert.equal(await page.textContent('#card-says'), texts['live.card']);
+assert.equal(await page.getAttribute('#card-says', 'role'), 'status');
+assert.equal(await page.$$eval('[role=alert], [aria-live=assertive]', (found) => found.length), 0);
+const hrefs = await page.$$eval('#card a', (links) => links.map((link) => link.getAttribute('href')));
+assert.deepEqual(hrefs, ['/now#staff', 'https://talkme.jp/', 'tel:0120279338', '/now', 'tel:119']);
+assert.equal(await page.getAttribute('#card a[href^="https:"]', 'rel'), 'noreferrer noopener');
+assert.ok(await page.evaluate(() => {
+  const top = document.querySelector('#card .card').getBoundingClientRect().top;
+  return top > 0 && top < window.innerHeight / 2;
+}), 'its first words are in sight');
+assert.deepEqual((await new AxeBuilder({ page }).include('#card').analyze()).violations.map((found) => found.id), []);
+if (process.argv[3]) await page.screenshot({ path: `${process.argv[3]}/live-card-360.png` });
+// While one stands there is no second, but one about a life goes before every other.
+socket.send(JSON.stringify({ ...lifeCard, kind: 'money', text: 'お金の紙\n119へ' }));
+socket.send(JSON.stringify({ ...lifeCard, text: '命の紙\n命があぶないときは119へ。' }));
+await page.waitForFunction(() => document.querySelector('#card').textContent.includes('命の紙'));
+assert.equal(await page.$$eval('#card .card', (cards) => cards.length), 1);
+await page.focus('#card .way-none button');
+await page.keyboard.press('Enter');
+await page.waitForSelector('#card .card', { state: 'detached' });
+assert.equal(await page.evaluate(() => document.activeElement.id), 'say');
+assert.equal(await page.textContent('#card-says'), '');
 
 // p11: a draft and a line without answer survive the page.
 answers = false;

@@ -7,16 +7,31 @@
 const LATER_MS = 1000;
 
 /**
- * As it is kept: plain text, or with lines that were not acknowledged.
+ * As it is kept: plain text, or with lines that are not in the room. Without script the server puts `unsent` back into
+ * the field, so lines that wait or were asked back stand apart from them.
  * @param {Draft} draft
  * @returns {string}
  */
 export function pack(draft) {
   if (!draft.unsent.length) return draft.text;
-  const unsent = draft.unsent.map(function (own) {
-    return { key: own.key, body: own.body, ready: own.ready, note: own.note, no_reply: own.no_reply, at: own.at };
+  /** @param {(own: Pending) => boolean} which @param {(own: Pending) => any} more */
+  const those = function (which, more) {
+    const found = draft.unsent.filter(which).map(function (own) {
+      const line = { key: own.key, body: own.body, ready: own.ready, note: own.note, no_reply: own.no_reply, at: own.at };
+      return Object.assign(line, more(own));
+    });
+    return found;
+  };
+  /** @type {any} */
+  const kept = { v: 1, text: draft.text };
+  kept.unsent = those(function (own) { return own.status !== 'held' && own.status !== 'ask'; }, function () { return {}; });
+  const held = those(function (own) { return own.status === 'held'; }, function (own) { return { reason: own.reason }; });
+  const asked = those(function (own) { return own.status === 'ask'; }, function (own) {
+    return { reason: own.reason, text: own.text, spans: own.spans, masked: own.masked };
   });
-  return JSON.stringify({ v: 1, text: draft.text, unsent: unsent });
+  if (held.length) kept.held = held;
+  if (asked.length) kept.asked = asked;
+  return JSON.stringify(kept);
 }
 
 /**
@@ -28,12 +43,15 @@ export function unpack(kept) {
   if (kept.slice(0, 7) !== '{"v":1,') return { text: kept, unsent: [] };
   try {
     const draft = JSON.parse(kept);
-    const unsent = Array.isArray(draft.unsent) ? draft.unsent : [];
+    /** @param {any} lines @param {string} status */
+    const those = function (lines, status) {
+      return (Array.isArray(lines) ? lines : []).filter(function (own) {
+        return own && typeof own.key === 'string' && typeof own.body === 'string';
+      }).map(function (own) { return Object.assign({}, own, { status: status }); });
+    };
     return {
       text: String(draft.text || ''),
-      unsent: unsent.filter(function (/** @type {any} */ own) {
-        return own && typeof own.key === 'string' && typeof own.body === 'string';
-      }),
+      unsent: those(draft.unsent, 'unsent').concat(those(draft.held, 'held'), those(draft.asked, 'ask')),
     };
   } catch (notOurs) {
     return { text: kept, unsent: [] };

@@ -3,10 +3,14 @@
 import { keep } from './net.js';
 import * as states from './state.js';
 import { load, t } from './words.js';
-import { logView, made, part } from './view.js';
+import { button, heldWords, logView } from './view.js';
 import { composer, freshKey } from './composer.js';
 import { keeper } from './drafts.js';
 import { sheet } from './sheet.js';
+import { cardView } from './card.js';
+import { askedView } from './asked.js';
+import { holdView, waitsBar } from './holdview.js';
+import { SETTLES } from './holds.js';
 
 /** @typedef {import('../types/page').State} State */
 /** @typedef {import('../types/page').Pending} Pending */
@@ -19,6 +23,12 @@ const STALE_MS = 120000;
 const SLOW_MS = 8000;
 /** So near the end of the page counts as reading the newest. */
 const END_PX = 120;
+/** How often the words since when a line waits are looked at. */
+const LOOK_MS = 10000;
+/** So much of what stands above a new card stays in sight: the header, and the end of one's own line. */
+const ABOVE_CARD_PX = 170;
+/** What the header takes, and a little air. */
+const ABOVE_PX = 76;
 
 /** @param {string} id @returns {HTMLElement} */
 function get(id) {
@@ -34,7 +44,6 @@ function begin(main) {
   const note = get('link');
   const newer = get('newer');
   const announcer = get('announcer');
-  const cardPlace = get('card');
   const form = /** @type {HTMLFormElement} */ (get('seat'));
 
   /** @type {State} */
@@ -46,6 +55,8 @@ function begin(main) {
   let link = 'opening';
   let catching = true;
   let restored = false;
+  /** By how much the server's clock is ahead of this one. */
+  let ahead = 0;
   /** @type {{[key: string]: number}} */
   const timers = {};
 
@@ -71,17 +82,10 @@ function begin(main) {
         stop(key);
         get('say').focus();
       },
-      masked: function (key) {
-        const own = find(key);
-        if (!own || !own.masked) return;
-        const body = own.masked;
-        set(states.drop(state, key));
-        say({ body: body, note: own.note, no_reply: own.no_reply });
-      },
     },
   });
   const draft = keeper(room, data('device') === 'mine', function () {
-    return { text: field.text(), unsent: states.unsent(state) };
+    return { text: field.text(), unsent: states.kept(state) };
   }, function () { /* saying so at every pause would be a noise */ });
   const field = composer({
     form: form, field: /** @type {HTMLTextAreaElement} */ (get('say')),
@@ -90,12 +94,50 @@ function begin(main) {
       // Where sockets do not get through, the form goes the way it goes without script.
       if (link === 'blocked' || link === 'ended') return false;
       const more = words.take();
+      // What was asked back goes as its author has left it in the field.
+      set(states.answered(state));
       say({ body: text, note: more.note || undefined, no_reply: more.no_reply || undefined });
       toEnd();
       return true;
     },
     changed: function () { draft.changed(); },
   });
+  const card = cardView({
+    place: get('card'), says: get('card-says'),
+    leave: function () { set(states.leaveCard(state)); },
+  });
+  const asked = askedView({
+    place: get('asked'),
+    masked: function (own) {
+      field.set(states.outOfField(field.text(), own.body));
+      words.give({});
+      set(states.drop(state, own.key));
+      say({ body: own.masked || '', note: own.note, no_reply: own.no_reply });
+      toEnd();
+      get('say').focus();
+    },
+    self: function (own) {
+      set(states.drop(state, own.key));
+      toField();
+    },
+    stop: function (own) {
+      field.set(states.outOfField(field.text(), own.body));
+      words.give({});
+      set(states.putAside(state, own));
+      toEnd();
+      get('say').focus();
+    },
+  });
+  const duty = data('duty') === 'true';
+  const holds = holdView({
+    always: false,
+    titles: function () { return ''; },
+    send: function (frame) { return net.send(frame); },
+    now: function () { return state.holds; },
+    set: function (next) { set(Object.assign({}, state, { holds: next })); },
+    clock: function () { return Date.now() + ahead; },
+  });
+  const bar = waitsBar();
   const words = sheet({
     ready: function (id, text) { say({ body: text, ready: id, no_reply: words.noReply() || undefined }); },
     lamp: function (on) {
@@ -114,8 +156,33 @@ function begin(main) {
     const own = find(key);
     if (own && (own.status === 'held' || own.status === 'wait' || own.status === 'unsent')) {
       net.send({ type: 'unsay', room: room, key: key });
+      set(states.withdraw(state, key));
+      return;
     }
     set(states.drop(state, key));
+  }
+
+  /** The line comes back into the field, with what had gone with it. @param {Pending} own */
+  function giveBack(own) {
+    field.set(states.intoField(field.text(), own.body));
+    words.give(own);
+  }
+
+  function toField() {
+    const say = /** @type {HTMLTextAreaElement} */ (get('say'));
+    say.focus();
+    say.setSelectionRange(say.value.length, say.value.length);
+  }
+
+  /** What became of one's own line, told once and politely. @param {ServerFrame} frame @param {Pending | undefined} before */
+  function tell(frame, before) {
+    let words = '';
+    const own = 'key' in frame && frame.key !== undefined ? find(frame.key) : undefined;
+    if (frame.type === 'held' && own) words = heldWords(own);
+    if (frame.type === 'ask' && own) words = frame.text + t('live.ask_kept');
+    if (frame.type === 'refused' && own && own.status === 'refused') words = frame.text;
+    if (frame.type === 'acked' && before && before.status === 'held' && before.reason !== 'newcomer') words = t('live.passed');
+    if (words) get('own-says').textContent = words;
   }
 
   /** @param {{body: string, ready?: string, note?: string, no_reply?: boolean}} line */
@@ -161,12 +228,29 @@ function begin(main) {
   /** @param {ServerFrame} frame */
   function onFrame(frame) {
     const before = state.last_seq;
+    const line = 'key' in frame && frame.key !== undefined ? find(frame.key) : undefined;
+    const waited = state.holds;
+    if (frame.type === 'welcome') ahead = Date.parse(frame.now) - Date.now();
+    if (frame.type === 'ask' && line && line.status !== 'ask') giveBack(line);
     set(states.apply(state, frame));
+    // Other words about a line that waits are to be seen, too, where a card that is higher than a phone stands below it:
+    // nothing moves under somebody who reads, the words stand above the place to write.
+    const news = frame.type === 'held' && line && line.status === 'held' && line.text !== frame.text;
+    if (news && !inSight(get('own'))) set(Object.assign({}, state, { notice: frame.text }));
+    else tell(frame, line);
+    if (frame.type === 'hold' && !waited.some(function (one) { return one.hold === frame.hold; })) {
+      state.holds.forEach(function (one) { if (one.hold === frame.hold) bar.say(one); });
+    }
     if (frame.type === 'welcome' || (frame.type === 'left' && frame.why === 'slow')) enter();
     if (frame.type === 'entered') {
       if (before < state.last_seq) arrived(before);
       catching = false;
       sendAll();
+      // What was taken back while the line was cut.
+      frame.waiting_lines.forEach(function (waits) {
+        if (state.withdrawn[waits.key]) net.send({ type: 'unsay', room: room, key: waits.key });
+      });
+      if (duty) net.send({ type: 'ping', n: SETTLES });
     }
     if (frame.type === 'said' && frame.seq > before) arrived(before);
     if (frame.type === 'refused' && frame.key === undefined && frame.code === 'room_full' && !state.entered) enter();
@@ -214,6 +298,26 @@ function begin(main) {
     window.scrollTo(0, Math.max(bottom, main1) - window.innerHeight);
   }
 
+  /** @param {HTMLElement} node */
+  function inSight(node) {
+    const place = node.getBoundingClientRect();
+    return place.top > 0 && place.bottom < window.innerHeight - form.offsetHeight;
+  }
+
+  /** The first words of what was laid are to be seen, not its last. @param {string} id @param {number} above */
+  function toLaid(id, above) {
+    const y = window.pageYOffset;
+    let top = get(id).getBoundingClientRect().top + y - above;
+    // Beside a line that waits because a life may depend on it: what is said about that line, and the card's first words.
+    const waits = state.pending.some(function (own) { return own.status === 'held' && own.reason === 'risk'; });
+    if (id === 'card' && waits) {
+      const room = window.innerHeight - form.offsetHeight - ABOVE_CARD_PX;
+      top = Math.min(top, Math.max(get('own').getBoundingClientRect().top + y - ABOVE_PX, top + above - ABOVE_PX - room));
+    }
+    window.scrollTo(0, Math.max(0, top));
+    measureEnd();
+  }
+
   function drawNote() {
     let text = '';
     if (link === 'cut') text = t('live.cut');
@@ -223,7 +327,18 @@ function begin(main) {
     if (state.notice) text = state.notice;
     if (!text) text = words.says();
     if (!text && restored && field.text()) text = t('live.kept');
-    if (note.textContent !== text) note.textContent = text;
+    const aside = text || link !== 'live' ? null : state.aside;
+    if (aside) text = t('live.stopped');
+    if (note.getAttribute('data-says') === text + (aside ? aside.key : '')) return;
+    note.setAttribute('data-says', text + (aside ? aside.key : ''));
+    note.textContent = text;
+    if (aside) {
+      note.appendChild(button(t('live.put_back'), 'btn-plain', function () {
+        giveBack(aside);
+        set(states.answered(state));
+        toField();
+      }));
+    }
     if (link === 'ended') {
       const door = document.createElement('a');
       door.href = '/';
@@ -260,27 +375,22 @@ function begin(main) {
     return sentences.join('') || t('room.no_duty');
   }
 
-  function drawCard() {
-    if (!state.card || cardPlace.firstChild) return;
-    const card = made('t-card');
-    part(card, '.card-text').textContent = state.card.text;
-    part(card, '.way-none button').addEventListener('click', function () {
-      while (cardPlace.firstChild) cardPlace.removeChild(cardPlace.firstChild);
-      set(Object.assign({}, state, { card: null }));
-    });
-    cardPlace.appendChild(card);
-  }
-
   function draw() {
     const anchor = wasDrawn && !atEnd ? firstSeen() : null;
     const top = anchor ? anchor.getBoundingClientRect().top : 0;
     const seat = states.seat(state);
     view.draw(state);
+    holds.draw(state.holds, function () { return state.settled; });
+    if (duty && (state.settled || state.holds.length)) bar.draw(holds.waits(), holds.risk());
     field.seat(seat, seat === 'write' || seat === 'reading');
     words.draw(state);
     drawNote();
     drawRoom();
-    drawCard();
+    const laid = card.draw(state.card);
+    const back = asked.draw(states.asked(state), state.room !== null);
+    // A card is higher than a phone: its first words are to be seen, not its last.
+    if (laid && atEnd) { toLaid('card', ABOVE_CARD_PX); return; }
+    if (back) { toLaid('asked', ABOVE_PX); return; }
     if (anchor && document.contains(anchor)) {
       const moved = anchor.getBoundingClientRect().top - top;
       if (moved) window.scrollBy(0, moved);
@@ -328,14 +438,12 @@ function begin(main) {
     },
   });
   window.setInterval(slow, 2000);
+  if (duty) window.setInterval(draw, LOOK_MS);
 
   draft.load().then(function (kept) {
     if (kept.text && !field.text()) { field.set(kept.text); restored = true; }
-    let next = state;
-    kept.unsent.forEach(function (own) {
-      if (states.unsent(next).some(function (known) { return known.key === own.key; })) return;
-      const fresh = own.at && Date.now() - own.at < STALE_MS;
-      next = states.add(next, Object.assign({}, own, { status: fresh ? 'sending' : 'unsent' }));
+    const next = states.restore(state, kept.unsent, function (own) {
+      return Boolean(own.at) && Date.now() - own.at < STALE_MS;
     });
     // Without script these lines stand in the field; here each stands by itself.
     if (kept.unsent.length) field.set(kept.text);

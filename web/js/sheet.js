@@ -112,6 +112,14 @@ export function sheet(acts) {
       keptNote = '';
       return taken;
     },
+    /** Takes up again what had gone with a line that came back. @param {{note?: string, no_reply?: boolean}} line */
+    give: function (line) {
+      noReply = Boolean(line.no_reply);
+      keptNote = line.note || '';
+      const field = isOpen ? /** @type {HTMLInputElement} */ (get('words-note')) : null;
+      if (field) field.value = keptNote;
+      if (last) draw(last);
+    },
     /** Whether something goes with the next written line, in words. */
     says: function () {
       return (noReply ? t('live.no_reply') + '。' : '') + (keptNote ? t('live.noted') : '');

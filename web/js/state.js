@@ -1,6 +1,8 @@
 // What a room is to this page: a value, and pure functions from a frame to the next value.
 // Knows no document, no socket and no clock; tests read the golden frames into it.
 
+import { hear, SETTLES } from './holds.js';
+
 /** @typedef {import('../types/page').State} State */
 /** @typedef {import('../types/page').Known} Known */
 /** @typedef {import('../types/page').Pending} Pending */
@@ -25,7 +27,8 @@ export function start(from) {
   return {
     epoch: '', me: given.me || '', name: given.name || '', mode: given.mode || 'talk', entered: false, last_seq: 0,
     known: {}, order: [], gaps: [], pending: [], room: null, body_chars_max: given.body_chars_max || 500,
-    stamped: {}, unsaid: {}, my_lamp: false, card: null, notice: '', block: '', afresh: false,
+    stamped: {}, unsaid: {}, my_lamp: false, card: null, holds: [], settled: false, marks: {},
+    withdrawn: {}, aside: null, notice: '', block: '', afresh: false,
   };
 }
 
@@ -144,12 +147,107 @@ export function unanswered(state) {
 }
 
 /**
- * Own lines that must survive the page: all that have not come into the room.
+ * Own lines that have not reached the room: neither in it, nor waiting there, nor back in the field.
  * @param {State} state
  * @returns {Pending[]}
  */
 export function unsent(state) {
-  return state.pending.filter(function (own) { return own.status !== 'acked' && own.status !== 'held'; });
+  return state.pending.filter(function (own) {
+    return own.status !== 'acked' && own.status !== 'held' && own.status !== 'ask';
+  });
+}
+
+/**
+ * Own lines that must survive the page: all that are not in the room. Of those that wait the page must know the key, or
+ * their author would not be told how they ended.
+ * @param {State} state
+ * @returns {Pending[]}
+ */
+export function kept(state) {
+  return state.pending.filter(function (own) { return own.status !== 'acked'; });
+}
+
+/**
+ * Takes up what was kept when the page was left.
+ * @param {State} state
+ * @param {Pending[]} lines
+ * @param {(own: Pending) => boolean} fresh whether a line is sent again without its author's word
+ * @returns {State}
+ */
+export function restore(state, lines, fresh) {
+  const more = lines.filter(function (own) {
+    return !state.pending.some(function (known) { return known.key === own.key; });
+  }).map(function (own) {
+    let status = own.status;
+    // Where the room has told already which lines wait, this one has ended: the same key again brings its end.
+    if (status === 'held') status = state.entered ? 'sending' : 'held';
+    else if (status !== 'ask') status = fresh(own) ? 'sending' : 'unsent';
+    return /** @type {Pending} */ (Object.assign({}, own, { status: status }));
+  });
+  return withChange(state, { pending: state.pending.concat(more) });
+}
+
+/**
+ * The line that was asked back, and that its author has not decided on.
+ * @param {State} state
+ * @returns {Pending | null}
+ */
+export function asked(state) {
+  return state.pending.filter(function (own) { return own.status === 'ask'; })[0] || null;
+}
+
+/**
+ * What was asked back is in its author's hands again.
+ * @param {State} state
+ * @returns {State}
+ */
+export function answered(state) {
+  if (!asked(state) && !state.aside) return state;
+  return withChange(state, { pending: state.pending.filter(function (own) { return own.status !== 'ask'; }), aside: null });
+}
+
+/**
+ * A line that was asked back is not sent; it is kept at hand.
+ * @param {State} state
+ * @param {Pending} own
+ * @returns {State}
+ */
+export function putAside(state, own) {
+  return withChange(drop(state, own.key), { aside: own });
+}
+
+/**
+ * Takes a waiting line back; remembered, as the socket may be cut just now.
+ * @param {State} state
+ * @param {string} key
+ * @returns {State}
+ */
+export function withdraw(state, key) {
+  /** @type {{[key: string]: boolean}} */
+  const own = {};
+  own[key] = true;
+  return withChange(drop(state, key), { withdrawn: Object.assign({}, state.withdrawn, own) });
+}
+
+/**
+ * What the field holds once a line has come back into it, nothing of either lost.
+ * @param {string} field
+ * @param {string} body
+ * @returns {string}
+ */
+export function intoField(field, body) {
+  return field ? body + '\n' + field : body;
+}
+
+/**
+ * What the field holds without a line that had come back into it. Where it was changed since, it stays.
+ * @param {string} field
+ * @param {string} body
+ * @returns {string}
+ */
+export function outOfField(field, body) {
+  if (field === body) return '';
+  return field.indexOf(body + '\n') === 0 ? field.slice(body.length + 1) : field;
 }
 
 /**
@@ -203,14 +301,14 @@ function entered(state, frame) {
     epoch: frame.epoch, me: frame.you.id, name: frame.you.name, entered: true, notice: '',
     // Without a free seat one entered for reading; that stays so until the page is loaded anew.
     block: state.block === 'room_full' && state.mode === 'listen' ? 'room_full' : '',
-    afresh: replaced && state.order.length > 0,
+    afresh: replaced && state.order.length > 0, settled: false,
     room: {
       title: frame.title, kind: frame.kind, audience: frame.audience, state: frame.state, guard: frame.guard,
       topic: frame.topic, about: frame.about, on_duty: frame.on_duty, ready: frame.ready, lamp: frame.lamp,
     },
   });
   frame.messages.forEach(function (message) { next = apply(next, message); });
-  const waiting = frame.waiting_lines;
+  const waiting = frame.waiting_lines.filter(function (line) { return !state.withdrawn[line.key]; });
   const pending = next.pending.map(function (own) {
     if (own.status === 'acked') return own.seq !== undefined && own.seq <= next.last_seq ? null : own;
     const still = waiting.some(function (line) { return line.key === own.key; });
@@ -249,6 +347,8 @@ function refused(state, frame) {
     }
     return change(next, key, { status: LATER.indexOf(frame.code) >= 0 ? 'unsent' : 'refused', text: frame.text });
   }
+  // What was asked on duty is answered where it was asked.
+  if (key !== undefined && state.holds.some(function (one) { return one.key === key; })) return state;
   if (!state.entered && key === undefined) {
     const mode = frame.code === 'room_full' && state.mode === 'talk' ? 'listen' : state.mode;
     return withChange(state, { block: frame.code, notice: frame.text, mode: mode });
@@ -263,6 +363,17 @@ function refused(state, frame) {
  * @returns {State}
  */
 export function apply(state, frame) {
+  const next = step(state, frame);
+  const holds = hear(next.holds, frame);
+  return holds === next.holds ? next : withChange(next, { holds: holds });
+}
+
+/**
+ * @param {State} state
+ * @param {ServerFrame} frame
+ * @returns {State}
+ */
+function step(state, frame) {
   switch (frame.type) {
     case 'welcome':
       return withChange(state, { body_chars_max: frame.limits.body_chars_max, entered: false });
@@ -301,7 +412,15 @@ export function apply(state, frame) {
     case 'refused':
       return refused(state, frame);
     case 'card':
-      return state.card ? state : withChange(state, { card: { kind: frame.kind, text: frame.text } });
+      return lay(state, frame);
+    case 'marked': {
+      /** @type {{[seq: number]: string}} */
+      const one = {};
+      one[frame.seq] = frame.category;
+      return withChange(state, { marks: Object.assign({}, state.marks, one) });
+    }
+    case 'pong':
+      return frame.n === SETTLES && state.entered ? withChange(state, { settled: true }) : state;
     case 'room': {
       const head = {
         state: frame.state, guard: frame.guard, topic: frame.topic, about: frame.about, on_duty: frame.on_duty,
@@ -316,6 +435,29 @@ export function apply(state, frame) {
     default:
       return state;
   }
+}
+
+/**
+ * Lays a card before this person. While one stands there is no second; only one about a life takes another's place, and
+ * a fresh one of the same kind the old one's, as other lines may be open by now.
+ * @param {State} state
+ * @param {import('../types/page').Of<'card'>} frame
+ * @returns {State}
+ */
+function lay(state, frame) {
+  const card = { kind: frame.kind, text: frame.text, links: frame.links || [] };
+  const same = state.card && state.card.kind === card.kind;
+  if (same ? JSON.stringify(state.card) === JSON.stringify(card) : state.card && card.kind !== 'life') return state;
+  return withChange(state, { card: card });
+}
+
+/**
+ * The person puts the card away.
+ * @param {State} state
+ * @returns {State}
+ */
+export function leaveCard(state) {
+  return withChange(state, { card: null });
 }
 
 /**

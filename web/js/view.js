@@ -14,7 +14,6 @@ import { t, halfHour, about } from './words.js';
  *   again: (a: string) => void,
  *   stop: (a: string) => void,
  *   reword: (a: string) => void,
- *   masked: (a: string) => void,
  * }} Acts
  */
 
@@ -148,6 +147,11 @@ export function logView(from) {
       line.stamps.forEach(function (stamp) { list.appendChild(el('li', '', t('stamp.' + stamp))); });
       what.appendChild(list);
     }
+    const mark = from.onDuty ? state.marks[known.seq] : undefined;
+    if (mark) {
+      const sign = el('p', 'marked', t('mark.only') + t('mark.' + mark));
+      what.appendChild(sign);
+    }
     const knot = part(item, '.knot');
     knot.addEventListener('click', function () { toggle(known.seq); });
     if (open === known.seq) {
@@ -168,7 +172,7 @@ export function logView(from) {
   function sign(state, known) {
     const own = STAMPS.filter(function (stamp) { return state.stamped[known.seq + ' ' + stamp]; });
     const opened = open === known.seq ? own.join() + '!' : '';
-    return JSON.stringify([known.line, known.note, opened, state.me, Boolean(state.unsaid[known.seq])]);
+    return JSON.stringify([known.line, known.note, opened, state.me, Boolean(state.unsaid[known.seq]), state.marks[known.seq]]);
   }
 
   /** @param {HTMLElement} old @param {HTMLElement} next */
@@ -236,33 +240,34 @@ export function logView(from) {
   /** @param {State} state @param {Pending} own @param {string} status */
   function pendingRow(state, own, status) {
     const item = made('t-pending');
-    const quiet = status === 'sending' || status === 'acked';
+    // The seconds of a newcomer's line look as its sending does.
+    const quiet = status === 'sending' || status === 'acked' || (status === 'held' && own.reason === 'newcomer');
     if (quiet) item.classList.add('own-sending');
     author(part(item, '.who'), state.name, undefined, true);
-    const said = part(item, '.said');
-    marked(said, own);
+    part(item, '.said').textContent = own.body;
     const what = part(item, '.what');
     if (own.no_reply) what.appendChild(el('p', 'aside', t('live.no_reply')));
     const box = el('div', 'state');
     const acts = el('div', 'acts');
     const say = el('p', '');
     box.appendChild(say);
-    if (quiet) say.textContent = t('live.sending');
+    if (status === 'sending' || status === 'acked') say.textContent = t('live.sending');
     if (status === 'unsent' || status === 'wait') {
       say.textContent = (own.text || '') + t('live.unsent');
       acts.appendChild(button(t('live.again'), 'btn', function () { from.acts.again(own.key); }));
       acts.appendChild(button(t('live.stop'), 'btn', function () { from.acts.stop(own.key); }));
     }
     if (status === 'held') {
-      if (own.reason !== 'risk') say.appendChild(el('strong', '', t('live.held')));
-      say.appendChild(document.createTextNode(own.text || t('live.held_what')));
+      const words = heldWords(own);
+      const first = words.indexOf('。') + 1;
+      say.appendChild(el(quiet ? 'span' : 'strong', '', words.slice(0, first)));
+      say.appendChild(document.createTextNode(words.slice(first)));
       acts.appendChild(button(t('live.take_back'), 'btn', function () { from.acts.stop(own.key); }));
     }
-    if (status === 'ask' || status === 'refused') {
+    if (status === 'refused') {
       say.textContent = own.text || '';
-      acts.appendChild(button(t('live.reword'), 'btn', function () { from.acts.reword(own.key); }));
-      if (own.masked) acts.appendChild(button(t('live.masked'), 'btn', function () { from.acts.masked(own.key); }));
-      acts.appendChild(button(t('live.stop'), 'btn', function () { from.acts.stop(own.key); }));
+      if (own.body) acts.appendChild(button(t('live.reword'), 'btn', function () { from.acts.reword(own.key); }));
+      acts.appendChild(button(t('live.drop'), 'btn', function () { from.acts.stop(own.key); }));
     }
     if (acts.firstChild) box.appendChild(acts);
     what.appendChild(box);
@@ -271,13 +276,15 @@ export function logView(from) {
 
   /** @param {State} state */
   function drawOwn(state) {
+    // What was asked back stands in the field, and what is said about it above it.
+    const own1 = state.pending.filter(function (own) { return own.status !== 'ask'; });
     Object.keys(ownRows).forEach(function (key) {
-      if (!state.pending.some(function (own) { return own.key === key; })) {
+      if (!own1.some(function (own) { return own.key === key; })) {
         ownRows[key].row.remove();
         delete ownRows[key];
       }
     });
-    state.pending.forEach(function (own) {
+    own1.forEach(function (own) {
       const now = JSON.stringify(own);
       const drawn = ownRows[own.key];
       if (drawn && drawn.sign === now) return;
@@ -307,19 +314,50 @@ export function logView(from) {
 }
 
 /**
- * Puts a line's words, with the places that were seen in it marked. Spans count scalar values.
- * @param {HTMLElement} into
+ * What is said about a line that waits: the room's own words, or after the page was loaded anew those for its reason.
  * @param {Pending} own
+ * @returns {string}
  */
-function marked(into, own) {
-  const spans = own.spans;
-  if (!spans || !spans.length) { into.textContent = own.body; return; }
-  const letters = Array.from(own.body);
+export function heldWords(own) {
+  if (own.text) return own.text;
+  const reason = own.reason || '';
+  return t(['newcomer', 'guard', 'risk'].indexOf(reason) >= 0 ? 'live.held.' + reason : 'live.held.other');
+}
+
+/**
+ * Words in pieces, with the places that were seen in them set apart, and nothing of them lost. Spans count scalar values.
+ * @param {string} body
+ * @param {Array<{from: number, to: number}>} [spans]
+ * @returns {Array<{text: string, marked: boolean}>}
+ */
+export function pieces(body, spans) {
+  const letters = Array.from(body);
+  /** @type {Array<{text: string, marked: boolean}>} */
+  const all = [];
+  /** @param {number} from @param {number} to @param {boolean} marked */
+  const push = function (from, to, marked) {
+    if (from < to) all.push({ text: letters.slice(from, to).join(''), marked: marked });
+  };
   let at = 0;
-  spans.forEach(function (span) {
-    into.appendChild(document.createTextNode(letters.slice(at, span.from).join('')));
-    into.appendChild(el('span', 'mark', letters.slice(span.from, span.to).join('')));
-    at = span.to;
+  (spans || []).slice().sort(function (one, other) { return one.from - other.from; }).forEach(function (span) {
+    const from = Math.max(at, span.from);
+    const to = Math.min(letters.length, span.to);
+    if (from >= to) return;
+    push(at, from, false);
+    push(from, to, true);
+    at = to;
   });
-  into.appendChild(document.createTextNode(letters.slice(at).join('')));
+  push(at, letters.length, false);
+  return all;
+}
+
+/**
+ * Puts words with their marks.
+ * @param {HTMLElement} into
+ * @param {{body: string, spans?: Array<{from: number, to: number}>}} line
+ */
+export function marked(into, line) {
+  pieces(line.body, line.spans).forEach(function (piece) {
+    into.appendChild(piece.marked ? el('span', 'mark', piece.text) : document.createTextNode(piece.text));
+  });
 }

@@ -1,5 +1,5 @@
 /** The shapes of the page's own state. Frames are those of the wire (wire.ts, made from the server's code). */
-import type { ServerFrame, ClientFrame } from './wire';
+import type { CardLink, ServerFrame, ClientFrame } from './wire';
 
 export type { ServerFrame, ClientFrame };
 export type Of<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
@@ -16,7 +16,7 @@ export interface Known {
 }
 
 /** How far a line of one's own has come. */
-export type Status = 'sending' | 'unsent' | 'wait' | 'acked' | 'held' | 'ask' | 'refused' | 'restored';
+export type Status = 'sending' | 'unsent' | 'wait' | 'acked' | 'held' | 'ask' | 'refused';
 
 export interface Pending {
   key: string;
@@ -48,6 +48,39 @@ export interface RoomHead {
   lamp: boolean;
 }
 
+/** A line that waits for a human, as those on duty see it. */
+export interface HoldHere {
+  hold: string;
+  room: string;
+  name: string;
+  duty?: string;
+  body: string;
+  spans: Array<{ from: number; to: number }>;
+  reason: string;
+  /** Since when, in milliseconds. */
+  at: number;
+  /** Whether it passes by itself. */
+  passes: boolean;
+  /** What was asked of the room and has no answer yet, with the key it was asked with. */
+  asked: '' | HoldAct;
+  key: string;
+  /** Whether this page said that it is being read. */
+  looked: boolean;
+  /** Why what was asked was not done. */
+  text: string;
+  /** The room has been entered anew and has not told of it yet. */
+  stale: boolean;
+}
+
+export type HoldAct = 'look' | 'approve' | 'reject';
+
+/** The card that stands, to this person alone. */
+export interface CardHere {
+  kind: string;
+  text: string;
+  links: CardLink[];
+}
+
 export interface State {
   epoch: string;
   me: string;
@@ -68,7 +101,17 @@ export interface State {
   /** Lines this page took back. */
   unsaid: Readonly<{ [seq: number]: boolean }>;
   my_lamp: boolean;
-  card: { kind: string; text: string } | null;
+  card: CardHere | null;
+  /** For those on duty: what waits, lives first. */
+  holds: readonly HoldHere[];
+  /** Whether the room has told of all that waits. */
+  settled: boolean;
+  /** For those on duty: what was seen in a line that passed. */
+  marks: Readonly<{ [seq: number]: string }>;
+  /** Keys of waiting lines that this page took back. */
+  withdrawn: Readonly<{ [key: string]: boolean }>;
+  /** A line that was asked back and then not sent; it can still be put back. */
+  aside: Pending | null;
   /** A sentence of the room to this person. */
   notice: string;
   /** Why one may not write or be here, as a code of the protocol. */

@@ -14,6 +14,23 @@ export type Admitted = {
 /** Which card. */
 export type CardKind = "life" | "hurt_at_home" | "i_may_hurt" | "child" | "care" | "money" | "taken_away" | "sexual";
 
+/** A way to somebody, on a card. */
+export type CardLink = {
+  /** Whom one gets to. */
+  label: string,
+  /** `tel:`, `https:`, or a path of this place. */
+  href: string,
+  /** By which way. */
+  mode: WayMode,
+  /** The number as people read it. */
+  number?: string,
+  /** For whom or for what it is, in words. */
+  about?: string,
+  /** Until when somebody is there, in words. */
+  hours?: string,
+  /** What it costs, in words. */
+  cost?: string };
+
 /** One frame from a client. Unknown fields are ignored; ids are checked by whoever uses them. */
 export type ClientFrame = { "type": "enter",
   /** The room. */
@@ -397,10 +414,10 @@ export type ServerFrame = { "type": "welcome",
   | { "type": "card",
   /** Which. */
   kind: CardKind,
-  /** In words. */
+  /** In words: paragraphs, a line break between them. The last says when to call 119 or 110. */
   text: string,
-  /** Where to turn. */
-  links: unknown[] }
+  /** Where to turn now: `here`, then text, then telephone, `emergency` last. What is closed is absent. */
+  links: Array<CardLink> }
   | { "type": "stamped",
   /** The room. */
   room: string,
@@ -572,6 +589,9 @@ export type WaitingLine = {
   body: string,
   /** Why it waits. */
   reason: HoldReason };
+
+/** By which way one gets to somebody from a card. */
+export type WayMode = "here" | "chat" | "mail" | "phone" | "emergency";
 
 /** Why somebody is no longer in a room, or the socket goes. */
 export type Why = "you" | "removed" | "session" | "closed" | "drain" | "slow";

@@ -3,6 +3,7 @@
 mod audit;
 mod demo;
 mod doctor;
+mod moderate;
 mod samples;
 mod serve;
 
@@ -61,8 +62,8 @@ enum Command {
     Doctor(DoctorArgs),
     /// Accounts of people with powers (not built yet).
     Staff(NotYet),
-    /// Judge lines (not built yet).
-    Moderate(NotYet),
+    /// Judge lines from standard input; check and measure the rules.
+    Moderate(moderate::ModerateArgs),
     /// What is kept, and until when (not built yet).
     Inventory(NotYet),
     /// Keys (not built yet).
@@ -149,8 +150,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Audit(AuditCommand::Verify) => audit::verify(&common).await,
         Command::Doctor(args) => doctor::run(&common, &args).await,
+        Command::Moderate(args) => moderate::run(&args),
         Command::Staff(_)
-        | Command::Moderate(_)
         | Command::Inventory(_)
         | Command::Key(_)
         | Command::Backup(_)

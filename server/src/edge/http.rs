@@ -162,6 +162,7 @@ impl Asker {
                 signed_in: false,
                 staff: false,
                 demo: edge.demo,
+                desk: None,
             },
             code: problem.code().as_str().to_owned(),
             back: "/".to_owned(),

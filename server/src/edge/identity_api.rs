@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::identity_pages::names;
-use super::problem::{Document, Problem};
+use super::problem::{Code, Document, Problem};
 use super::session::{Signed, cookie, no_cookie};
 use super::state::{Edge, EdgeState};
 use super::visitor::{Body, Network, limit_person_everywhere, set_cookie};
@@ -61,6 +61,13 @@ async fn make_handle(
         slip: body.slip,
         device: body.device.unwrap_or(Device::Shared),
     };
+    let name_passes = newcomer
+        .name
+        .as_deref()
+        .is_none_or(|name| edge.assessor.takes_name(name));
+    if !name_passes {
+        return Err(Problem::new(Code::BadName).suggestions(names(&edge, SUGGESTIONS)));
+    }
     match edge.identity.make_handle(newcomer).await {
         Ok(signed_in) => Ok(welcome(&edge, StatusCode::CREATED, &signed_in)),
         Err(refusal @ Refusal::BadName(_)) => {

@@ -110,6 +110,7 @@ async fn enter(
     };
     let made = match network.limit(&edge, Bucket::Handles).await {
         Err(problem) => Err(problem),
+        Ok(()) if !edge.assessor.takes_name(&typed.name) => Err(Code::BadName.into()),
         Ok(()) => {
             let newcomer = Newcomer {
                 // An emptied field asks for a suggested name, as a null name does in the API.

@@ -81,6 +81,7 @@ async fn house() -> House {
     });
     let addresses = AddressKeys::new(Arc::clone(&clock), Arc::clone(&chance));
     let edge = Edge::new(EdgeParts {
+        assessor: Arc::new(crate::edge::assess::Assessor::new(&settings).expect("a lexicon")),
         addresses: Arc::new(addresses),
         cluster: None,
         settings,
@@ -469,6 +470,18 @@ async fn people_with_powers_log_in_by_call_and_by_form() {
         .is(403);
     house.get("/me", &cookie).await.is(200);
     house.get("/s", &cookie).await.goes_to("/s/today");
+    // Which help lines are to be asked about is for staff: a stranger logs in first, a handle finds nothing there.
+    let lines = house.get("/s/lines", &cookie).await.is(200);
+    assert!(lines.body.contains("025-288-4343"));
+    house.get("/s/lines", "").await.goes_to("/s");
+    let visitor = house
+        .json(
+            "/api/v1/handles",
+            json!({"name": "三毛", "standing": "tojisha"}),
+        )
+        .await
+        .is(201);
+    house.get("/s/lines", &visitor.cookie()).await.is(404);
     house.clock.advance(std::time::Duration::from_secs(60));
     let bad = house
         .form("/s", "", "id=minato&password=wrong&totp=000000")

@@ -1,5 +1,6 @@
 //! HTTP and WebSocket: parse, limit, render. It decides nothing that a feature could decide.
 
+pub mod assess;
 pub mod http;
 pub mod identity_api;
 pub mod identity_pages;

@@ -44,6 +44,11 @@ pub async fn settle(edge: &Edge, session: &Session) -> Option<bool> {
     }
 }
 
+/// Whether somebody says of themselves whose side they are on: they came without a slip.
+pub fn is_declared(session: &Session) -> bool {
+    session.handle.is_some_and(|handle| !handle.by_slip)
+}
+
 /// What the audit log says of an act on duty.
 pub fn on_record(session: &Session, duty: Duty, act: &'static str, object: String) -> Entry {
     let (actor, roles) = match &session.actor {

@@ -3,12 +3,18 @@
 use jiff::Timestamp;
 
 use super::pages;
+use super::pages::card::ShownCard;
 use crate::platform::clock::Millis;
-use crate::protocol::OnDuty;
+use crate::protocol::{CardKind, OnDuty, ServerFrame};
 
 /// An instant.
 pub fn instant(at: Millis) -> Timestamp {
     Timestamp::from_millisecond(at.get()).unwrap_or(Timestamp::MAX)
+}
+
+/// The frame that lays a card before somebody, with who is awake at that moment.
+pub fn card(kind: CardKind, now: Millis) -> ServerFrame {
+    ShownCard::new(kind, now.jst(), "").frame()
 }
 
 /// Who is on duty.

@@ -11,25 +11,28 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::identity_pages::replace;
+use super::pages::help_lines::HelpLinesPage;
 use super::pages::staff::{DutyRoom, First, Login, Today};
-use super::pages::{Page, texts};
+use super::pages::{Desk, HoldRow, Page, texts};
 use super::problem::{Code, Problem};
 use super::session::cookie;
 use super::shown;
 use super::state::{Edge, EdgeState};
 use super::visitor::{Network, Visitor, fields, html, refused, see_other, set_cookie};
+use crate::features::care;
 use crate::features::gatherings::{self, RoomRow};
 use crate::features::identity::{FirstManager, Refusal, SignedIn, TotpSecret};
 use crate::features::rooms;
-use crate::permit::Actor;
+use crate::permit::{self, Action, Actor};
 use crate::platform::ids::StaffId;
 use crate::platform::store::Stored;
-use crate::protocol::{Role, RoleKind, RoomState};
+use crate::protocol::{HoldReason, Role, RoleKind, RoomState};
 
 /// What stands under the QR code in the app, until an id is chosen.
 const FIRST_ACCOUNT: &str = "manager";
 const LOGIN: &str = "/s";
-const TODAY: &str = "/s/today";
+/// Where a person with powers sees their day.
+pub const TODAY: &str = "/s/today";
 /// How far ahead staff see gatherings, in milliseconds.
 const NEAR_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -38,6 +41,7 @@ pub fn staff() -> Router<EdgeState> {
     Router::new()
         .route(LOGIN, get(login_form).post(login))
         .route(TODAY, get(today))
+        .route("/s/lines", get(help_lines))
         .route("/s/first/{token}", get(first_form).post(first))
 }
 
@@ -75,12 +79,21 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
         return visitor.problem(&Problem::new(Code::NotFound), "/", None);
     };
     match duty_rooms(&edge, id, roles).await {
-        Ok(rooms) => {
+        Ok((rooms, holds)) => {
+            let mut page = page;
+            page.desk = Some(Desk {
+                waits: !holds.is_empty(),
+                risk: holds.iter().any(|hold| hold.reason == HoldReason::Risk),
+                elsewhere: !holds.is_empty(),
+                rooms: Vec::new(),
+            });
             let view = Today {
                 page,
                 name: session.name.as_str().to_owned(),
                 roles: roles.iter().map(|role| role.role).collect(),
+                holds,
                 rooms,
+                n_stale_lines: care::built_in().n_stale(edge.clock.now().jst().date()),
             };
             html(StatusCode::OK, &view)
         }
@@ -88,7 +101,27 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
     }
 }
 
-async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Vec<DutyRoom>> {
+/// Which help lines people are shown, and which somebody has to ask about.
+async fn help_lines(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
+    let Some(session) = &visitor.session else {
+        return see_other(LOGIN);
+    };
+    if session.staff_id().is_none() {
+        return visitor.problem(&Problem::new(Code::NotFound), "/", None);
+    }
+    let today = edge.clock.now().jst().date();
+    html(
+        StatusCode::OK,
+        &HelpLinesPage::new(staff_page(&visitor), today),
+    )
+}
+
+/// The rooms of somebody's day, and what waits in those where they may read it: staff in all, others on duty in the room.
+async fn duty_rooms(
+    edge: &Arc<Edge>,
+    id: &StaffId,
+    roles: &[Role],
+) -> Stored<(Vec<DutyRoom>, Vec<HoldRow>)> {
     let deps = edge.rooms.deps();
     let now = edge.clock.now();
     let everywhere = roles
@@ -101,6 +134,11 @@ async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Ve
         places.into_iter().map(|(row, _)| row).collect()
     };
     let mut duty_rooms = Vec::new();
+    let mut holds = Vec::new();
+    let actor = Actor::Staff {
+        id: id.clone(),
+        roles: roles.to_vec(),
+    };
     for row in rows {
         let state = rooms::state_now(deps, &row).await?;
         let on_duty = rooms::on_duty_now(deps, &row.gathering).await?;
@@ -108,6 +146,16 @@ async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Ve
             state,
             RoomState::DoorsOpen | RoomState::Open | RoomState::Paused | RoomState::LastCall
         );
+        let waiting = rooms::waiting(deps, &row.gathering.id).await?;
+        let audience = row.gathering.audience;
+        let reads = permit::permit(&actor, None, audience, Action::LookAtHold).is_ok();
+        let waits = !waiting.is_empty() && !reads;
+        if reads {
+            let title = Some(row.gathering.title.clone());
+            let now = shown::instant(now);
+            let rows = waiting.into_iter();
+            holds.extend(rows.filter_map(|frame| HoldRow::of(frame, title.clone(), now)));
+        }
         duty_rooms.push(DutyRoom {
             id: row.gathering.id.as_str().to_owned(),
             title: row.gathering.title,
@@ -116,10 +164,12 @@ async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Ve
             state,
             needs_duty: wants_somebody && on_duty.is_empty(),
             on_duty: shown::on_duty(on_duty),
+            waits,
         });
     }
     duty_rooms.sort_by_key(|room| !room.needs_duty);
-    Ok(duty_rooms)
+    HoldRow::sort(&mut holds);
+    Ok((duty_rooms, holds))
 }
 
 #[derive(Default, Deserialize)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::assess::Assessor;
 use super::listen::Drain;
 use super::ws::Sockets;
 use crate::features::identity::Identity;
@@ -34,6 +35,8 @@ pub struct Edge {
     pub identity: Arc<Identity>,
     /// The rooms of this node.
     pub rooms: Rooms,
+    /// What reads the lines.
+    pub assessor: Arc<Assessor>,
     /// Quotas of this node alone: of what comes often, and of what costs this node.
     pub rates: Arc<Rates>,
     /// Quotas of all nodes together: of what somebody could try at each of them.
@@ -65,6 +68,8 @@ pub struct EdgeParts {
     pub identity: Arc<Identity>,
     /// The rooms of this node.
     pub rooms: Rooms,
+    /// What reads the lines.
+    pub assessor: Arc<Assessor>,
     /// Hashes of addresses, for quotas alone.
     pub addresses: Arc<AddressKeys>,
     /// The quotas of all nodes, if there are several.
@@ -96,6 +101,7 @@ impl Edge {
             settings: parts.settings,
             identity: parts.identity,
             rooms: parts.rooms,
+            assessor: parts.assessor,
             clock: parts.clock,
             chance: parts.chance,
             drain: parts.drain,

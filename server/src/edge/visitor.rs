@@ -40,6 +40,7 @@ impl Visitor {
                 .as_ref()
                 .is_some_and(|session| session.staff_id().is_some()),
             demo: self.demo,
+            desk: None,
         }
     }
 

@@ -1,11 +1,9 @@
 //! Reading what somebody wants to say, for the socket and for forms alike: size, shape, assessment.
 
-use tokio::time::Instant;
-
 use super::state::Edge;
-use crate::features::rooms::{Body, NoBody, Proposed, Refusal};
+use crate::features::gatherings::Gathering;
+use crate::features::rooms::{Assessed, Body, NoBody, Proposed, Refusal};
 use crate::platform::limits::{Bucket, RateKey};
-use crate::platform::settings::Decide;
 use crate::protocol::{Form, RefusalCode};
 
 /// What was sent.
@@ -26,8 +24,8 @@ pub struct Asked<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Reads and assesses what somebody wants to say, and counts it for them. What is too long or too fast goes to the room
-/// all the same: it looks the key up before it refuses.
+/// Reads what somebody wants to say, and counts it for them. What is too long or too fast goes to the room all the same:
+/// it looks the key up before it refuses.
 ///
 /// # Errors
 /// [`Malformed`]: no room needs to hear of it.
@@ -48,6 +46,22 @@ pub fn line(
             retry_after_ms: Some(wait.ms()),
         }),
     })
+}
+
+/// The one call of the assessment of lines, on no lock of any room. Chosen lines are never read by a machine: they are
+/// ours.
+pub fn assess(edge: &Edge, proposed: &mut Proposed, gathering: &Gathering, whose: RateKey) {
+    if proposed.form == Some(Form::Ready) {
+        return;
+    }
+    proposed.found = edge.assessor.line(
+        &proposed.body,
+        proposed.note.as_ref(),
+        gathering.audience,
+        &gathering.id,
+        whose,
+        edge.clock.now(),
+    );
 }
 
 enum NoWords {
@@ -85,33 +99,11 @@ fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
         (Some(_), Some(_)) | (None, None) => return Err(NoWords::Malformed),
     };
     let note = asked.note.map(Body::parse_note).transpose()?.flatten();
-    // Chosen lines are never read by a machine: they are ours.
-    if form != Some(Form::Ready) {
-        assess(edge, body.as_str());
-    }
     Ok(Proposed {
+        found: Assessed::default(),
         body,
         note,
         no_reply: asked.no_reply,
         form,
     })
-}
-
-/// The one call of the assessment. Its verdicts follow with the lexicon; until then it is timed and lets pass.
-fn assess(edge: &Edge, text: &str) {
-    let began = Instant::now();
-    let context = moderation::Context {
-        recent: &[],
-        side: moderation::Side::Tojisha,
-    };
-    let assessment = moderation::assess(text, &context);
-    metrics::histogram!("engawa_assess_seconds").record(began.elapsed().as_secs_f64());
-    match edge.settings.moderation.decide {
-        Decide::Pass => {}
-        Decide::Rules => debug_assert_eq!(
-            assessment.action,
-            moderation::Action::Pass,
-            "no rule exists yet"
-        ),
-    }
 }

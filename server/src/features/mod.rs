@@ -1,6 +1,7 @@
 //! What the service does, a folder each: rules, and `queries.rs` (its only SQL). HTTP and frames are the edge's.
 
 pub mod audit;
+pub mod care;
 pub mod drafts;
 pub mod gatherings;
 pub mod identity;

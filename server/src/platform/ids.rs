@@ -212,6 +212,10 @@ id!(
     ParticipantId, shown
 );
 id!(
+    /// A line that waits for a human.
+    HoldId, shown
+);
+id!(
     /// A running server.
     NodeId, shown
 );

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod bus;
+pub mod calendar;
 pub mod clock;
 pub mod ids;
 pub mod keys;

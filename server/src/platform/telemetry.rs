@@ -55,6 +55,8 @@ pub mod names {
     pub const STORE_RETRIES: &str = "engawa_store_retries_total";
     /// Histogram, seconds: the assessment of one line.
     pub const ASSESS_SECONDS: &str = "engawa_assess_seconds";
+    /// Counter, by `rule` and `did` (`found`, `cancelled`, `trial`): what the rules of the lexicon did.
+    pub const RULES: &str = "engawa_rules_total";
     /// Counter: lines read from the store because the bus had lost them.
     pub const GAPS_FILLED: &str = "engawa_gaps_filled_total";
     /// Gauge, with Redis: 1 while this node hears of the others, else 0.
@@ -201,6 +203,10 @@ fn describe() {
         "Transactions tried again because another was first"
     );
     describe_histogram!(ASSESS_SECONDS, Unit::Seconds, "The assessment of one line");
+    describe_counter!(
+        RULES,
+        "What the rules of the lexicon did, by rule and by what"
+    );
     describe_counter!(
         GAPS_FILLED,
         "Lines read from the store because the bus had lost them"

@@ -16,13 +16,13 @@ pub use http::{
     GatheringOut, HandleOut, MakeHandle, MeOut, Recover, RecoveryOut, StaffLogin, StaffOut,
 };
 pub use server::{
-    Admitted, Entered, Gap, Head, Limits, LineOut, OnDuty, Reader, ReadyOut, RoomOut, ServerFrame,
-    SpanOut, Speaker, WaitingLine, YouInRoom, YouOut,
+    Admitted, CardLink, Entered, Gap, Head, Limits, LineOut, OnDuty, Reader, ReadyOut, RoomOut,
+    ServerFrame, SpanOut, Speaker, WaitingLine, YouInRoom, YouOut,
 };
 pub use values::{
     About, Audience, CardKind, Device, Duty, EnterMode, EntryKind, Form, GatheringKind, HoldEnd,
     HoldReason, MeasureKind, ReaderRole, RefusalCode, ReportReason, Role, RoleKind, RoomState,
-    StampKind, Standing, Time, Urgency, Why,
+    StampKind, Standing, Time, Urgency, WayMode, Why,
 };
 
 /// The subprotocol a client asks for in the upgrade.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::values::{
     About, Audience, CardKind, Duty, Form, GatheringKind, HoldEnd, HoldReason, MeasureKind,
     ReaderRole, RefusalCode, ReportReason, RoleKind, RoomState, StampKind, Standing, Time, Urgency,
-    Why,
+    WayMode, Why,
 };
 
 /// Who one is, on a socket.
@@ -103,6 +103,33 @@ pub struct SpanOut {
     pub from: u32,
     /// One past the last.
     pub to: u32,
+}
+
+/// A way to somebody, on a card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct CardLink {
+    /// Whom one gets to.
+    pub label: String,
+    /// `tel:`, `https:`, or a path of this place.
+    pub href: String,
+    /// By which way.
+    pub mode: WayMode,
+    /// The number as people read it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[ts(optional)]
+    pub number: Option<String>,
+    /// For whom or for what it is, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[ts(optional)]
+    pub about: Option<String>,
+    /// Until when somebody is there, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[ts(optional)]
+    pub hours: Option<String>,
+    /// What it costs, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[ts(optional)]
+    pub cost: Option<String>,
 }
 
 /// Who said it; the id is of this room alone.
@@ -311,12 +338,10 @@ pub enum ServerFrame {
     Card {
         /// Which.
         kind: CardKind,
-        /// In words.
+        /// In words: paragraphs, a line break between them. The last says when to call 119 or 110.
         text: String,
-        /// Where to turn.
-        #[ts(type = "unknown[]")]
-        #[schema(value_type = Vec<Object>)]
-        links: Vec<serde_json::Value>,
+        /// Where to turn now: `here`, then text, then telephone, `emergency` last. What is closed is absent.
+        links: Vec<CardLink>,
     },
     /// Which stamps stand under a line now.
     Stamped {

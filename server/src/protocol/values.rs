@@ -281,6 +281,22 @@ value! {
 }
 
 value! {
+    /// By which way one gets to somebody from a card.
+    WayMode {
+        /// In this place: 職員と話す, or all lines that are open.
+        Here = "here",
+        /// By text, answered at once.
+        Chat = "chat",
+        /// By text, answered later.
+        Mail = "mail",
+        /// By voice.
+        Phone = "phone",
+        /// 119 or 110.
+        Emergency = "emergency",
+    }
+}
+
+value! {
     /// Why somebody tells those on duty of a line.
     ReportReason {
         /// Contact was asked or given.

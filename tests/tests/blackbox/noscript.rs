@@ -24,6 +24,7 @@ fn escaped(text: &str) -> Vec<String> {
 on_both!(
     p11_a_line_is_said_by_a_form_and_stands_on_the_page,
     p11_a_refusal_keeps_the_text,
+    p7_without_script_a_line_is_asked_back_held_and_answered_with_a_card,
     p6_the_page_of_the_other_side_and_of_no_room_are_one_answer,
     without_a_handle_the_room_asks_for_one_and_shows_nothing,
     p2_every_rung_can_be_taken_by_a_form,
@@ -305,5 +306,79 @@ async fn p11_this_device_forgets_at_one_request(db: Db) -> anyhow::Result<()> {
         )
         .await?;
     call.is_problem(401, "no_session")?;
+    Ok(())
+}
+
+async fn p7_without_script_a_line_is_asked_back_held_and_answered_with_a_card(
+    db: Db,
+) -> anyhow::Result<()> {
+    let house = House::new(db).await?;
+    let node = house.start().await?;
+    let mut person = node.tojisha("スクリプトなし").await?;
+    let page = format!("/r/{}", node.room());
+    let say = format!("{page}/say");
+    let contact = "よかったら 090-1234-5678 に電話ください";
+    let answer = person
+        .http
+        .form(&say, &[("body", contact), ("key", "f1")])
+        .await?;
+    let html = answer.is(422)?.text();
+    assert!(html.contains("090-1234-5678"), "the text is kept");
+    let masked = html
+        .split("name=\"body\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap_or_default()
+        .to_owned();
+    assert!(
+        masked.starts_with("よかったら") && !masked.contains("1234"),
+        "the masked version is a button: {masked}"
+    );
+    let answer = person
+        .http
+        .form(&say, &[("body", contact), ("key", "f2")])
+        .await?;
+    answer.is(303)?;
+    let html = person.http.get(&page).await?.is(200)?.text();
+    assert!(
+        html.contains("090-1234-5678"),
+        "it waits, and its author sees it"
+    );
+    let answer = person
+        .http
+        .form(&say, &[("body", "もう死にたい"), ("key", "f3")])
+        .await?;
+    let html = answer.is(200)?.text();
+    assert!(html.contains("119"), "the card");
+
+    let mut on_duty = node.staff(node.login("coordinator", 1)?).await?;
+    let today = on_duty.http.get("/s/today").await?.is(200)?.text();
+    assert!(
+        today.contains("1234"),
+        "what waits stands on the page of the day"
+    );
+    let hold = today
+        .split("data-hold=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap_or_default()
+        .to_owned();
+    let fields = [
+        ("hold", hold.as_str()),
+        ("to", "today"),
+        ("reason", "contact"),
+    ];
+    let answer = on_duty
+        .http
+        .form(&format!("{page}/reject"), &fields)
+        .await?;
+    assert_eq!(answer.is(303)?.header("location"), "/s/today");
+    let today = on_duty.http.get("/s/today").await?.is(200)?.text();
+    assert!(!today.contains("1234"));
+    let again = person
+        .http
+        .form(&say, &[("body", contact), ("key", "f2")])
+        .await?;
+    again.is(422)?;
     Ok(())
 }

@@ -56,6 +56,11 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         web!("composer.js", JS, "js/composer.js"),
         web!("drafts.js", JS, "js/drafts.js"),
         web!("sheet.js", JS, "js/sheet.js"),
+        web!("card.js", JS, "js/card.js"),
+        web!("asked.js", JS, "js/asked.js"),
+        web!("holds.js", JS, "js/holds.js"),
+        web!("holdview.js", JS, "js/holdview.js"),
+        web!("desk.js", JS, "js/desk.js"),
         Asset {
             file: "texts.json",
             media_type: "application/json; charset=utf-8",

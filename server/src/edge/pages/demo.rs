@@ -1,10 +1,13 @@
 //! Pages of the sample centre: who to be, and the parts of the look.
 
 use askama::Template;
+use jiff::civil::DateTime;
 
+use super::card::ShownCard;
 use super::lines::{Entry, Item, rows};
 use super::texts::{fill, t};
 use super::{Audience, Form, Page, Role, Speak, Stamp, Worded};
+use crate::protocol::CardKind;
 
 /// A login of the sample centre.
 #[derive(Debug, Clone)]
@@ -69,6 +72,11 @@ impl Demo {
     }
 }
 
+/// When most lines are open, so that the parts can be seen.
+const fn an_afternoon() -> DateTime {
+    DateTime::constant(2026, 11, 20, 15, 0, 0, 0)
+}
+
 /// `/styleguide`: every part of the look on one page.
 #[derive(Debug, Clone, Template)]
 #[template(path = "styleguide.html")]
@@ -77,6 +85,7 @@ pub struct Styleguide {
     pub page: Page,
     id: String,
     lines: Vec<Entry>,
+    cards: Vec<ShownCard>,
     on_duty_here: bool,
 }
 
@@ -87,6 +96,10 @@ impl Styleguide {
             page,
             id: "sample".into(),
             lines: super::sample::conversation(),
+            cards: CardKind::ALL
+                .iter()
+                .map(|kind| ShownCard::new(*kind, an_afternoon(), "/styleguide"))
+                .collect(),
             on_duty_here: false,
         }
     }
@@ -97,6 +110,10 @@ impl Styleguide {
 
     fn strip_of(&self, seq: &u64) -> bool {
         *seq == 3
+    }
+
+    fn held(&self) -> (&'static str, &'static str) {
+        super::holds::first_words(super::texts::t("live.held.guard"))
     }
 
     fn acts(&self) -> bool {

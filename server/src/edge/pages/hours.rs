@@ -1,7 +1,8 @@
 //! Hours in words, by the clock of the city: 20時半, あすの21時, 20時半ごろ.
 
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan};
 
 use super::texts::{fill, t};
 
@@ -10,8 +11,13 @@ pub fn city() -> TimeZone {
     TimeZone::get("Asia/Tokyo").expect("the zone table is inside the binary")
 }
 
+/// The city's own date and time.
+pub fn local(at: Timestamp) -> DateTime {
+    at.to_zoned(city()).datetime()
+}
+
 /// 21時, 21時半, 21時12分.
-pub fn clock(at: &Zoned) -> String {
+pub fn clock(at: Time) -> String {
     let hour = at.hour().to_string();
     match at.minute() {
         0 => fill("time.hour", &[("h", &hour)]),
@@ -22,9 +28,12 @@ pub fn clock(at: &Zoned) -> String {
 
 /// きょうの21時, あすの21時半, 11月24日の9時.
 pub fn day_and_clock(at: Timestamp, now: Timestamp) -> String {
-    let at = at.to_zoned(city());
-    let today = now.to_zoned(city()).date();
-    let time = clock(&at);
+    day_and_clock_of(local(at), local(now).date())
+}
+
+/// As [`day_and_clock`], of the city's own date and time.
+pub fn day_and_clock_of(at: DateTime, today: Date) -> String {
+    let time = clock(at.time());
     let tomorrow = today.checked_add(1.day()).unwrap_or(today);
     if at.date() == today {
         fill("time.today", &[("time", &time)])
@@ -40,6 +49,18 @@ pub fn day_and_clock(at: Timestamp, now: Timestamp) -> String {
             ],
         )
     }
+}
+
+/// 2026年11月21日.
+pub fn date(day: Date) -> String {
+    fill(
+        "time.date",
+        &[
+            ("year", &day.year().to_string()),
+            ("month", &day.month().to_string()),
+            ("day", &day.day().to_string()),
+        ],
+    )
 }
 
 /// The half hour a line stands in; equal for lines of the same half hour.

@@ -6,9 +6,12 @@
 use askama::Template;
 
 pub mod assets;
+pub mod card;
 pub mod demo;
 pub mod enter;
 pub mod foyer;
+pub mod help_lines;
+pub mod holds;
 pub mod hours;
 pub mod lines;
 pub mod look;
@@ -25,6 +28,7 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
+pub use holds::{Asked, Desk, HoldRow};
 pub use look::{Letters, Look, Theme};
 pub use values::{
     About, Audience, Device, Duty, Form, Kind, Mode, OnDuty, Reader, Role, RoomState, Seat, Stamp,
@@ -42,6 +46,8 @@ pub struct Page {
     pub staff: bool,
     /// Whether this is a sample centre (`engawa demo`).
     pub demo: bool,
+    /// What waits, on every page of somebody with powers who is signed in; the room has its own.
+    pub desk: Option<Desk>,
 }
 
 /// A page as a string of HTML.

@@ -3,12 +3,16 @@
 use askama::Template;
 use jiff::Timestamp;
 
+use super::card::ShownCard;
+use super::holds::first_words;
 use super::lines::{Entry, Item, rows};
 use super::texts::{fill, t};
 use super::{
-    About, Audience, Device, Form, Kind, Mode, OnDuty, Page, Reader, Seat, Speak, Stamp, Worded,
-    duty_words, hours, kind_key,
+    About, Asked, Audience, Desk, Device, Form, HoldRow, Kind, Mode, OnDuty, Page, Reader, Seat,
+    Speak, Stamp, Worded, duty_words, hours, kind_key,
 };
+#[cfg(test)]
+use crate::protocol::CardKind;
 
 /// A line of one's own that waits for a human.
 #[derive(Clone)]
@@ -19,6 +23,13 @@ pub struct Held {
     pub body: String,
     /// What is said about it.
     pub text: String,
+}
+
+impl Held {
+    /// The first words of what is said, and the rest.
+    fn words(&self) -> (&str, &str) {
+        first_words(&self.text)
+    }
 }
 
 /// A room, for somebody who is in it.
@@ -65,6 +76,10 @@ pub struct Room {
     pub lines: Vec<Entry>,
     /// One's own lines that wait.
     pub held: Vec<Held>,
+    /// A line of one's own that was asked back just now; [`Self::draft`] is the same line, untouched.
+    pub asked: Option<Asked>,
+    /// For those on duty: what waits in this room, in the order of [`HoldRow::sort`].
+    pub holds: Vec<HoldRow>,
     /// The line whose strip is open (`?line=`).
     pub open_line: Option<u64>,
     /// What the composer lets one do.
@@ -77,6 +92,8 @@ pub struct Room {
     pub refusal: Option<String>,
     /// A sentence of the room above the log, where something must be said.
     pub notice: Option<String>,
+    /// A card for this person alone, where one was just laid before them.
+    pub card: Option<ShownCard>,
     /// A fresh key for the form.
     pub key: String,
     /// The most scalar values a line may have.
@@ -117,6 +134,66 @@ impl Room {
         true
     }
 
+    /// The bar at the top, for those on duty.
+    fn desk(&self) -> Option<Desk> {
+        self.on_duty_here.then(|| Desk {
+            waits: !self.holds.is_empty(),
+            risk: self.holds.iter().any(HoldRow::is_risk),
+            ..Desk::default()
+        })
+    }
+
+    /// Rows of one room need not say which.
+    fn to_today(&self) -> bool {
+        false
+    }
+
+    /// A room as somebody on duty sees it while lines wait.
+    #[cfg(test)]
+    pub(crate) fn sample_on_duty() -> Self {
+        Self {
+            on_duty_here: true,
+            mode: Mode::Duty,
+            holds: super::holds::samples::waiting(None),
+            ..Self::sample()
+        }
+    }
+
+    /// A room as somebody sees it without script whose line was asked back.
+    #[cfg(test)]
+    pub(crate) fn sample_asked() -> Self {
+        let asked = super::holds::samples::asked();
+        Self {
+            draft: asked.body.clone(),
+            asked: Some(asked),
+            ..Self::sample()
+        }
+    }
+
+    /// A room as somebody sees it whose line waits because a life may depend on it.
+    #[cfg(test)]
+    pub(crate) fn sample_held() -> Self {
+        Self {
+            held: vec![Held {
+                key: "k3".into(),
+                body: t("demo.talk.tojisha.8").into(),
+                text: t("live.held.risk").into(),
+            }],
+            ..Self::sample_with_card()
+        }
+    }
+
+    /// A room as somebody sees it without script who has just written of dying.
+    #[cfg(test)]
+    pub(crate) fn sample_with_card() -> Self {
+        let room = Self::sample();
+        let now = hours::local(room.now);
+        Self {
+            card: Some(ShownCard::new(CardKind::Life, now, "/r/r1")),
+            ..room
+        }
+    }
+
     /// A room in the middle of an evening.
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
@@ -155,12 +232,15 @@ impl Room {
             now: "2026-11-20T12:00:00Z".parse().expect("a time"),
             lines,
             held: Vec::new(),
+            asked: None,
+            holds: Vec::new(),
             open_line: None,
             seat: Seat::Write,
             lamp: true,
             draft: String::new(),
             refusal: None,
             notice: None,
+            card: None,
             key: "k1".into(),
             body_chars_max: 500,
         }

@@ -2,7 +2,11 @@
 
 use askama::Template;
 
-use super::{Audience, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words, kind_key};
+#[cfg(test)]
+use super::Desk;
+use super::{
+    Audience, HoldRow, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words, kind_key,
+};
 
 /// `/s`. POST fields: `id`, `password`, `totp`.
 #[derive(Clone, Template)]
@@ -48,6 +52,8 @@ pub struct DutyRoom {
     pub on_duty: Vec<OnDuty>,
     /// Whether it is open or due and nobody is on duty; such rooms stand first.
     pub needs_duty: bool,
+    /// Whether lines wait in it whose words this person does not see here, as they are not on duty in it.
+    pub waits: bool,
 }
 
 /// `/s/today`.
@@ -60,13 +66,31 @@ pub struct Today {
     pub name: String,
     /// Their roles.
     pub roles: Vec<Role>,
+    /// What waits in the rooms whose holds they may read, in the order of [`HoldRow::sort`].
+    pub holds: Vec<HoldRow>,
     /// Their rooms, what needs a human first.
     pub rooms: Vec<DutyRoom>,
+    /// How many help lines nobody has looked at for long.
+    pub n_stale_lines: usize,
 }
 
 impl Today {
     fn duty_words(&self, room: &DutyRoom) -> String {
         duty_words(&room.on_duty)
+    }
+
+    /// The forms lead back here.
+    fn to_today(&self) -> bool {
+        true
+    }
+
+    /// The same evening with nothing that waits.
+    #[cfg(test)]
+    pub(crate) fn sample_quiet() -> Self {
+        let mut today = Self::sample();
+        today.page.desk = Some(Desk::default());
+        today.holds.clear();
+        today
     }
 
     /// A supporter with two rooms.
@@ -80,24 +104,33 @@ impl Today {
             state: RoomState::Open,
             on_duty,
             needs_duty,
+            waits: needs_duty,
         };
         Self {
             page: Page {
                 staff: true,
                 signed_in: true,
+                desk: Some(Desk {
+                    waits: true,
+                    risk: true,
+                    elsewhere: false,
+                    rooms: vec!["r1".into()],
+                }),
                 ..Page::default()
             },
+            holds: super::holds::samples::waiting(Some("金曜の回")),
             name: "みなと".into(),
             roles: vec![Role::PeerSupporter],
+            n_stale_lines: 3,
             rooms: vec![
-                room("r1", "金曜の回", true, Vec::new()),
+                room("r2", "土曜の回", true, Vec::new()),
                 room(
-                    "r2",
-                    "土曜の回",
+                    "r1",
+                    "金曜の回",
                     false,
                     vec![OnDuty {
-                        name: "もり".into(),
-                        duty: super::Duty::Staff,
+                        name: "みなと".into(),
+                        duty: super::Duty::Host,
                     }],
                 ),
             ],

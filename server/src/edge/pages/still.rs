@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::texts::fill;
-use super::{Letters, Page, Speak, Theme, now::Centre};
+use super::{Letters, Page, Speak, Theme, card::Centre};
 
 /// `/about`.
 #[derive(Debug, Clone, Template)]

@@ -9,8 +9,9 @@ static CATALOGUE: LazyLock<BTreeMap<String, String>> =
     LazyLock::new(|| serde_json::from_str(JA).expect("the catalogue is checked by a test"));
 
 /// What the browser's modules need of the catalogue: these parts of it.
-const LIVE: [&str; 10] = [
-    "live.", "stamp.", "duty.", "reader.", "kind.", "room.", "seat.", "refused.", "words.", "time.",
+const LIVE: [&str; 15] = [
+    "live.", "stamp.", "duty.", "reader.", "kind.", "room.", "seat.", "refused.", "words.",
+    "time.", "way.", "desk.", "why.", "reject.", "mark.",
 ];
 
 /// The text of a key. A missing key is a fault that a test finds; a page shows nothing in its place.
@@ -56,6 +57,22 @@ pub fn refused(code: &str) -> &'static str {
     } else {
         t("refused.not_allowed")
     }
+}
+
+/// What the author of a held line hears at that stage (`hold.<stage>.<reason>`, or `hold.<stage>` for all others).
+pub fn hold(reason: &str, stage: &str) -> &'static str {
+    let key = format!("hold.{stage}.{reason}");
+    if has(&key) {
+        t(&key)
+    } else {
+        t(&format!("hold.{stage}"))
+    }
+}
+
+/// What somebody is asked (`ask.<reason>`, or `ask.other`).
+pub fn ask(reason: &str) -> &'static str {
+    let key = format!("ask.{reason}");
+    if has(&key) { t(&key) } else { t("ask.other") }
 }
 
 /// The words for a problem of HTTP, by its code (`problem.<code>`).

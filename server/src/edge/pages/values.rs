@@ -3,8 +3,9 @@
 //! What the wire has is the wire's; only what pages alone know is made here.
 
 pub use crate::protocol::{
-    About, Audience, Device, Duty, EnterMode as Mode, Form, GatheringKind as Kind,
-    ReaderRole as Reader, RoleKind as Role, RoomState, StampKind as Stamp,
+    About, Audience, Device, Duty, EnterMode as Mode, Form, GatheringKind as Kind, HoldReason,
+    ReaderRole as Reader, ReportReason as RejectReason, RoleKind as Role, RoomState,
+    StampKind as Stamp, WayMode,
 };
 
 /// A value of the wire as pages show it.
@@ -43,11 +44,14 @@ worded! {
     Audience => "enter",
     Device => "enter",
     Duty => "duty",
+    HoldReason => "why",
     Mode => "mode",
     Reader => "reader",
+    RejectReason => "reject",
     Role => "role",
     RoomState => "state",
     Stamp => "stamp",
+    WayMode => "way",
 }
 
 /// An enum of unit variants with a name on the wire and a key in the catalogue.

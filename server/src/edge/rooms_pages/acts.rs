@@ -14,14 +14,16 @@ use super::visit::{Arrival, Visit};
 use super::{no_entry, room_path, to_door, usual_mode};
 use crate::edge::problem::{Code, Problem};
 use crate::edge::reach::{on_record, settle};
+use crate::edge::staff_pages::TODAY;
 use crate::edge::state::{Edge, EdgeState};
 use crate::edge::visitor::{Visitor, fields, html, limit_person, see_other};
+use crate::features::audit::Entry;
 use crate::features::identity::Session;
-use crate::features::rooms::{Input, Shows, Which};
+use crate::features::rooms::{Asker, HoldAct, Input, Shows, Which, WhichHold};
 use crate::permit::{Action, permit};
-use crate::platform::ids::{ClientKey, Seq};
+use crate::platform::ids::{ClientKey, HoldId, Seq};
 use crate::platform::limits::Bucket;
-use crate::protocol::{EnterMode, RefusalCode, ServerFrame, StampKind};
+use crate::protocol::{EnterMode, HoldEnd, RefusalCode, ReportReason, ServerFrame, StampKind};
 
 #[derive(Default, Deserialize)]
 pub(super) struct ActFields {
@@ -193,39 +195,150 @@ async fn measure(
     };
     let done = async {
         let seq = fields(form).seq()?;
-        limit_person(edge, Bucket::Frames, session)?;
-        let (mut visit, _permit) = Visit::in_mode(edge, session, id, EnterMode::Duty).await?;
-        let duty = visit.who.duty.ok_or(Code::NotAllowed)?;
-        let audience = visit.link.gathering().audience;
-        let _permit = permit(&session.actor, Some(duty.into()), audience, action)
-            .map_err(|_| Code::NotAllowed)?;
-        match visit.enter(EnterMode::Duty).await? {
-            Arrival::In(_) => {}
-            Arrival::Waits(_) => return Err(Code::NotAllowed.into()),
-            Arrival::Refused(code) => return Err(no_entry(code)),
-        }
-        let key = ClientKey::new(&*edge.chance);
-        visit.post(Input::Measure {
-            asker: visit.asker(),
-            key: key.clone(),
+        let by = By {
+            action,
+            act: name,
+            reason: String::new(),
+        };
+        let input = |asker, key, entry| Input::Measure {
+            asker,
+            key,
             seq,
             to,
-            entry: on_record(session, duty, name, id.to_owned()),
-        })?;
-        let refused = visit
-            .answer(|frame| match frame {
-                ServerFrame::Done { key: of } if of == key.as_str() => Some(None),
-                ServerFrame::Refused {
-                    key: Some(of),
-                    code,
-                    ..
-                } if of == key.as_str() => Some(Some(code)),
-                _ => None,
-            })
-            .await?;
+            entry,
+        };
+        let (refused, visit) = on_duty(edge, session, id, by, input).await?;
         Ok(Done::by(refused, visit, line_path(id, seq)))
     };
     told(edge, visitor, session, id, done.await).await
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct HoldFields {
+    #[serde(default)]
+    hold: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    to: String,
+}
+
+type HoldForm = Result<Form<HoldFields>, FormRejection>;
+
+pub(super) async fn look(
+    State(edge): State<EdgeState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: HoldForm,
+) -> Response {
+    let by = (Action::LookAtHold, "rooms.look", HoldAct::Look);
+    measure_hold(&edge, &visitor, &id, form, by).await
+}
+
+pub(super) async fn approve(
+    State(edge): State<EdgeState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: HoldForm,
+) -> Response {
+    let act = HoldAct::End(HoldEnd::Approved);
+    let by = (Action::ApproveHold, "rooms.approve", act);
+    measure_hold(&edge, &visitor, &id, form, by).await
+}
+
+pub(super) async fn reject(
+    State(edge): State<EdgeState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: HoldForm,
+) -> Response {
+    let act = HoldAct::End(HoldEnd::Rejected);
+    let by = (Action::RejectHold, "rooms.reject", act);
+    measure_hold(&edge, &visitor, &id, form, by).await
+}
+
+/// Looks at a line that waits, lets it pass or keeps it back; the answer is the room, or the day where it came from there.
+async fn measure_hold(
+    edge: &Arc<Edge>,
+    visitor: &Visitor,
+    id: &str,
+    form: HoldForm,
+    (action, act, does): (Action, &'static str, HoldAct),
+) -> Response {
+    let Some(session) = &visitor.session else {
+        return to_door(id);
+    };
+    let asked = fields(form);
+    let done = async {
+        let which = WhichHold::Id(HoldId::parse(&asked.hold).ok_or_else(bad_request)?);
+        let reason = ReportReason::from_wire(&asked.reason)
+            .map_or_else(String::new, |reason| reason.as_str().to_owned());
+        let by = By {
+            action,
+            act,
+            reason,
+        };
+        let input = |asker, key, entry| Input::MeasureHold {
+            asker,
+            key,
+            which,
+            act: does,
+            entry,
+        };
+        let (refused, visit) = on_duty(edge, session, id, by, input).await?;
+        let see = match asked.to.as_str() {
+            "today" => TODAY.to_owned(),
+            _ => now_path(id),
+        };
+        Ok(Done::by(refused, visit, see))
+    };
+    told(edge, visitor, session, id, done.await).await
+}
+
+/// What somebody on duty does by a form, and what the audit log says of it.
+struct By {
+    action: Action,
+    act: &'static str,
+    reason: String,
+}
+
+/// Does it, for somebody whose place on the roster or role lets them be on duty here; gives what the room refused.
+async fn on_duty(
+    edge: &Arc<Edge>,
+    session: &Session,
+    id: &str,
+    by: By,
+    input: impl FnOnce(Asker, ClientKey, Entry) -> Input,
+) -> Result<(Option<RefusalCode>, Visit), Problem> {
+    limit_person(edge, Bucket::Frames, session)?;
+    let (mut visit, _permit) = Visit::in_mode(edge, session, id, EnterMode::Duty).await?;
+    let duty = visit.who.duty.ok_or(Code::NotAllowed)?;
+    let audience = visit.link.gathering().audience;
+    let _permit = permit(&session.actor, Some(duty.into()), audience, by.action)
+        .map_err(|_| Code::NotAllowed)?;
+    match visit.enter(EnterMode::Duty).await? {
+        Arrival::In(_) => {}
+        Arrival::Waits(_) => return Err(Code::NotAllowed.into()),
+        Arrival::Refused(code) => return Err(no_entry(code)),
+    }
+    let key = ClientKey::new(&*edge.chance);
+    let entry = Entry {
+        reason: by.reason,
+        ..on_record(session, duty, by.act, id.to_owned())
+    };
+    visit.post(input(visit.asker(), key.clone(), entry))?;
+    let refused = visit
+        .answer(|frame| match frame {
+            ServerFrame::Done { key: of } if of == key.as_str() => Some(None),
+            ServerFrame::Refused {
+                key: Some(of),
+                code,
+                ..
+            } if of == key.as_str() => Some(Some(code)),
+            _ => None,
+        })
+        .await?;
+    Ok((refused, visit))
 }
 
 fn bad_request() -> Problem {
@@ -283,7 +396,7 @@ async fn told(
             notice: Some(why(code)),
             ..Besides::default()
         };
-        let view = view::room(edge, visitor, session, &visit, mode, entered, besides).await?;
+        let view = view::room(edge, visitor, session, &mut visit, mode, entered, besides).await?;
         Ok::<Response, Problem>(html(status(code), &view))
     };
     again

@@ -43,6 +43,9 @@ pub fn routes() -> Router<EdgeState> {
         .route("/r/{id}/lamp", post(acts::lamp).get(to_room))
         .route("/r/{id}/hide", post(acts::hide).get(to_room))
         .route("/r/{id}/unhide", post(acts::unhide).get(to_room))
+        .route("/r/{id}/look", post(acts::look).get(to_room))
+        .route("/r/{id}/approve", post(acts::approve).get(to_room))
+        .route("/r/{id}/reject", post(acts::reject).get(to_room))
         .layer(Extension(FormLamps::default()))
 }
 
@@ -102,8 +105,10 @@ async fn room(
         let (mut visit, _permit) = Visit::in_mode(&edge, session, &id, mode).await?;
         match visit.enter(mode).await? {
             Arrival::In(entered) => {
-                let view =
-                    view::room(&edge, &visitor, session, &visit, mode, *entered, besides).await?;
+                let view = view::room(
+                    &edge, &visitor, session, &mut visit, mode, *entered, besides,
+                )
+                .await?;
                 Ok(html(StatusCode::OK, &view))
             }
             Arrival::Waits(text) => waiting(&edge, &visitor, &visit, mode, text).await,

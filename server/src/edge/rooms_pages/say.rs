@@ -12,7 +12,8 @@ use super::lamps::FormLamps;
 use super::view::{self, Besides};
 use super::visit::{Arrival, NoAnswer, Visit};
 use super::{no_entry, room_path, usual_mode};
-use crate::edge::pages::texts;
+use crate::edge::pages::card::ShownCard;
+use crate::edge::pages::{self, texts};
 use crate::edge::problem::{Code, Problem};
 use crate::edge::reach::{person_key, settle};
 use crate::edge::rooms_api::DraftPlace;
@@ -23,7 +24,7 @@ use crate::features::identity::Session;
 use crate::features::rooms::Input;
 use crate::permit::Action;
 use crate::platform::ids::ClientKey;
-use crate::protocol::{EnterMode, RefusalCode, ServerFrame};
+use crate::protocol::{CardKind, EnterMode, RefusalCode, ServerFrame, SpanOut};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SayFields {
@@ -54,10 +55,10 @@ impl SayFields {
 enum Outcome {
     /// Kept, or kept for those on duty first.
     Taken,
-    /// Asked back: with the words why, and the body with its spans replaced.
-    Asked(String, Option<String>),
-    /// Not taken.
-    Refused(RefusalCode, Option<u64>),
+    /// Asked back: with the words why, where in the body, and the body with these places replaced.
+    Asked(String, Vec<SpanOut>, Option<String>),
+    /// Not taken, with the room's own words where it has some.
+    Refused(RefusalCode, Option<u64>, Option<String>),
 }
 
 pub(super) async fn say(
@@ -77,32 +78,48 @@ pub(super) async fn say(
         Ok(reached) => reached,
         Err(error) => return problem(error, "/"),
     };
-    let outcome = match propose(&edge, session, &mut visit, &said).await {
+    let (outcome, card) = match propose(&edge, session, &mut visit, &said).await {
         Ok(outcome) => outcome,
-        Err(NoAnswer) => Outcome::Refused(RefusalCode::Busy, None),
+        Err(NoAnswer) => (Outcome::Refused(RefusalCode::Busy, None, None), None),
     };
-    let refused = match outcome {
+    let mut refused = match outcome {
         Outcome::Taken => {
             if said.body.is_some() {
                 sent(&edge, session, &visit).await;
             }
-            return see_other(&format!("{}#now", room_path(&id)));
+            if card.is_none() {
+                return see_other(&format!("{}#now", room_path(&id)));
+            }
+            // A card is laid before its author at once; a reload sends the same key, and changes nothing.
+            NotTaken {
+                status: StatusCode::OK,
+                retry_after_s: None,
+                besides: Besides::default(),
+            }
         }
-        Outcome::Asked(text, masked) => NotTaken {
+        Outcome::Asked(text, spans, masked) => NotTaken {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             retry_after_s: None,
             besides: Besides {
-                draft: masked.or_else(|| said.written()),
-                refusal: Some(text),
+                draft: said.written(),
+                asked: Some(pages::Asked {
+                    text,
+                    body: said.written().unwrap_or_default(),
+                    spans,
+                    masked: masked.map(|masked| {
+                        let key = ClientKey::new(&*edge.chance);
+                        (masked, key.as_str().to_owned())
+                    }),
+                }),
                 ..Besides::default()
             },
         },
-        Outcome::Refused(code, retry_after_ms) => NotTaken {
+        Outcome::Refused(code, retry_after_ms, words) => NotTaken {
             status: status(code),
             retry_after_s: retry_after_ms.map(|ms| ms.div_ceil(1_000).max(1)),
             besides: Besides {
                 draft: said.written(),
-                refusal: Some(why(code)),
+                refusal: Some(words.unwrap_or_else(|| why(code))),
                 // It may have been kept: the same key makes no second line of it.
                 key: (code == RefusalCode::Busy)
                     .then(|| ClientKey::parse(&said.key))
@@ -112,6 +129,8 @@ pub(super) async fn say(
             },
         },
     };
+    refused.besides.card =
+        card.map(|kind| ShownCard::new(kind, edge.clock.now().jst(), &room_path(&id)));
     match again(&edge, &visitor, session, &mut visit, &lamps, &said, refused).await {
         Ok(response) => response,
         Err(error) => problem(error, &room_path(&id)),
@@ -124,8 +143,8 @@ async fn propose(
     session: &Session,
     visit: &mut Visit,
     said: &SayFields,
-) -> Result<Outcome, NoAnswer> {
-    let malformed = Ok(Outcome::Refused(RefusalCode::BadFrame, None));
+) -> Result<(Outcome, Option<CardKind>), NoAnswer> {
+    let malformed = Ok((Outcome::Refused(RefusalCode::BadFrame, None, None), None));
     let Some(key) = ClientKey::parse(&said.key) else {
         return malformed;
     };
@@ -137,9 +156,13 @@ async fn propose(
         no_reply: said.no_reply == "true",
         form: None,
     };
-    let Ok(line) = words::line(edge, &asked, person_key(edge, session)) else {
+    let whose = person_key(edge, session);
+    let Ok(mut line) = words::line(edge, &asked, whose) else {
         return malformed;
     };
+    if let Ok(proposed) = &mut line {
+        words::assess(edge, proposed, visit.link.gathering(), whose);
+    }
     let line = if EnterMode::from_wire(&said.mode) == Some(EnterMode::Listen)
         || (line.is_ok() && settle(edge, session).await == Some(false))
     {
@@ -154,8 +177,14 @@ async fn propose(
         line,
         by_form: true,
     })?;
-    visit
+    // A card comes before the answer it goes with.
+    let mut card = None;
+    let outcome = visit
         .answer(|frame| match frame {
+            ServerFrame::Card { kind, .. } => {
+                card = Some(kind);
+                None
+            }
             ServerFrame::Acked { key: of, .. } | ServerFrame::Held { key: of, .. }
                 if of == key.as_str() =>
             {
@@ -164,18 +193,24 @@ async fn propose(
             ServerFrame::Ask {
                 key: of,
                 text,
+                spans,
                 masked,
                 ..
-            } if of == key.as_str() => Some(Outcome::Asked(text, masked)),
+            } if of == key.as_str() => Some(Outcome::Asked(text, spans, masked)),
             ServerFrame::Refused {
                 key: Some(of),
                 code,
                 retry_after_ms,
+                text,
                 ..
-            } if of == key.as_str() => Some(Outcome::Refused(code, retry_after_ms)),
+            } if of == key.as_str() => {
+                let words = (code == RefusalCode::Rejected).then_some(text);
+                Some(Outcome::Refused(code, retry_after_ms, words))
+            }
             _ => None,
         })
-        .await
+        .await?;
+    Ok((outcome, card))
 }
 
 /// What was written is in the room now, and no draft any more.
@@ -223,7 +258,8 @@ async fn again(
         retry_after_s,
         besides,
     } = refused;
-    let mut response = if said.is_of_words() {
+    let of_words = said.is_of_words() && besides.card.is_none() && besides.asked.is_none();
+    let mut response = if of_words {
         let besides = Besides {
             my_lamp: lamps.is_lit(visit),
             ..besides

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::visit::Visit;
+use crate::edge::pages::card::ShownCard;
 use crate::edge::pages::lines::{self, Entry, Line};
 use crate::edge::pages::room::{Held, ReadyLine, Room, Words, draft_text};
+use crate::edge::pages::{Asked, HoldRow};
 use crate::edge::pages::{Seat, texts};
 use crate::edge::problem::Problem;
 use crate::edge::rooms_api::DraftPlace;
@@ -23,10 +25,14 @@ pub(super) struct Besides {
     pub(super) open_line: Option<u64>,
     /// What was written and not taken; the kept draft where absent.
     pub(super) draft: Option<String>,
+    /// What was asked back of it.
+    pub(super) asked: Option<Asked>,
     /// Why it was not taken.
     pub(super) refusal: Option<String>,
     /// A sentence above the log.
     pub(super) notice: Option<String>,
+    /// A card for this person alone.
+    pub(super) card: Option<ShownCard>,
     /// Whether a form has lit this person's lamp.
     pub(super) my_lamp: bool,
     /// The key of what was not taken, where it may be sent again.
@@ -60,7 +66,7 @@ pub(super) async fn room(
     edge: &Arc<Edge>,
     visitor: &Visitor,
     session: &Session,
-    visit: &Visit,
+    visit: &mut Visit,
     mode: EnterMode,
     entered: Entered,
     besides: Besides,
@@ -78,6 +84,17 @@ pub(super) async fn room(
         )
         .is_ok()
     });
+    let mut holds = Vec::new();
+    if on_duty_here {
+        let now = instant(edge.clock.now());
+        let frames = visit.holds().await?;
+        holds.extend(
+            frames
+                .into_iter()
+                .filter_map(|frame| HoldRow::of(frame, None, now)),
+        );
+        HoldRow::sort(&mut holds);
+    }
     let mut page = visitor.page();
     // The room looks the same to all who are in it.
     page.staff = false;
@@ -114,12 +131,15 @@ pub(super) async fn room(
         now: instant(edge.clock.now()),
         lines: log,
         held: entered.waiting_lines.into_iter().map(held).collect(),
+        asked: besides.asked,
+        holds,
         open_line: besides.open_line,
         seat: seat(head.state, head.guard, mode),
         lamp: head.lamp,
         draft,
         refusal: besides.refusal,
         notice: besides.notice,
+        card: besides.card,
         key: besides.key.unwrap_or_else(|| fresh_key(&*edge.chance)),
         body_chars_max: u32::try_from(edge.settings.limits.body_chars_max).unwrap_or(u32::MAX),
     })
@@ -207,9 +227,9 @@ fn line_of(line: LineOut, me: &str) -> Line {
 
 fn held(line: WaitingLine) -> Held {
     Held {
+        text: texts::hold(line.reason.as_str(), "waits").to_owned(),
         key: line.key,
         body: line.body,
-        text: texts::t("live.held_what").to_owned(),
     }
 }
 

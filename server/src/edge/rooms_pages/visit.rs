@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::edge::problem::{Code, Problem};
-use crate::edge::reach::{action_of, person, reach};
+use crate::edge::reach::{action_of, is_declared, person, reach};
 use crate::edge::state::Edge;
 use crate::features::identity::Session;
 use crate::features::rooms::outbox::{Closing, Item, Next, Outbox};
@@ -89,6 +89,7 @@ impl Visit {
             } else {
                 None
             },
+            declared: is_declared(session),
         };
         let visit = Self {
             link,
@@ -157,6 +158,25 @@ impl Visit {
             _ => None,
         })
         .await
+    }
+
+    /// What waits here, as those on duty are told after they are in.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub(super) async fn holds(&mut self) -> Result<Vec<ServerFrame>, NoAnswer> {
+        let mut holds = Vec::new();
+        self.tickets.ping(BARRIER);
+        self.answer(|frame| match frame {
+            hold @ ServerFrame::Hold { .. } => {
+                holds.push(hold);
+                None
+            }
+            ServerFrame::Pong { n: BARRIER } => Some(()),
+            _ => None,
+        })
+        .await?;
+        Ok(holds)
     }
 
     /// Waits until everything that was asked before is answered, and says what was refused of it.

@@ -24,7 +24,8 @@ use crate::platform::ids::{ID_CHARS_MAX, RoomId, Seq, jitter};
 use crate::platform::limits::{Bucket, RateKey};
 use crate::platform::telemetry::names;
 use crate::protocol::{
-    ClientFrame, EnterMode, Frame, Limits, RefusalCode, ServerFrame, Time, Why, YouOut,
+    ClientFrame, EnterMode, Frame, Limits, RefusalCode, ReportReason, ServerFrame, Time, Why,
+    YouOut,
 };
 
 /// The window in which bad frames are counted.
@@ -425,8 +426,12 @@ impl Connection<'_> {
                 key,
                 kind,
                 target,
+                reason,
                 ..
-            } => Box::pin(self.measure(&room, &key, kind, target, text)).await,
+            } => {
+                let reason = reason.as_deref().and_then(ReportReason::from_wire);
+                Box::pin(self.measure(&room, &key, kind, target, reason, text)).await;
+            }
             ClientFrame::Leave { room } => Box::pin(self.leave(&room)).await,
             ClientFrame::Ping { n } => self.tickets.ping(n),
             ClientFrame::Whisper { room, key, .. } | ClientFrame::Report { room, key, .. } => {

@@ -3,11 +3,28 @@
 use super::connection::{Connection, Entered};
 use crate::edge::pages::texts;
 use crate::edge::reach::{self, action_of, reach};
+use crate::features::audit::Entry;
 use crate::features::identity::Name;
-use crate::features::rooms::{Input, Refusal, RoomLink, Shows, Which, Who, duty};
+use crate::features::rooms::{
+    HoldAct, Input, Refusal, RoomLink, Shows, Which, WhichHold, Who, duty,
+};
 use crate::permit::{Action, Actor};
-use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
-use crate::protocol::{Duty, EnterMode, MeasureKind, MeasureTarget, RefusalCode, ServerFrame};
+use crate::platform::ids::{ClientKey, HoldId, ParticipantId, RoomId, Seq};
+use crate::protocol::{
+    Duty, EnterMode, HoldEnd, MeasureKind, MeasureTarget, RefusalCode, ReportReason, ServerFrame,
+};
+
+/// What a measure does.
+enum To {
+    Line(Shows),
+    Hold(HoldAct),
+}
+
+/// To what it does it.
+enum At {
+    Line(Seq, Shows),
+    Hold(WhichHold, HoldAct),
+}
 
 impl Connection<'_> {
     pub(super) async fn enter(
@@ -22,9 +39,13 @@ impl Connection<'_> {
         let Some(id) = RoomId::parse(room) else {
             return not_allowed();
         };
-        let name = match name.map(Name::parse).transpose() {
-            Ok(name) => name.unwrap_or_else(|| self.session.name.clone()),
-            Err(_) => {
+        let worn = name
+            .filter(|name| *name != self.session.name.as_str())
+            .map(|name| Name::parse(name).ok());
+        let name = match worn {
+            None => self.session.name.clone(),
+            Some(Some(name)) if self.edge.assessor.takes_name(name.as_str()) => name,
+            Some(_) => {
                 let refusal = ServerFrame::Refused {
                     key: None,
                     room: Some(room.to_owned()),
@@ -63,6 +84,7 @@ impl Connection<'_> {
             participant,
             name: name.as_str().to_owned(),
             duty,
+            declared: reach::is_declared(&self.session),
         };
         self.post(
             &link,
@@ -180,20 +202,27 @@ impl Connection<'_> {
         key: &str,
         kind: MeasureKind,
         target: Option<MeasureTarget>,
+        reason: Option<ReportReason>,
         text: &str,
     ) {
         let (action, to, act) = match kind {
-            MeasureKind::Hide => (Action::Hide, Shows::Hidden, "rooms.hide"),
-            MeasureKind::Unhide => (Action::Unhide, Shows::Yes, "rooms.unhide"),
+            MeasureKind::Hide => (Action::Hide, To::Line(Shows::Hidden), "rooms.hide"),
+            MeasureKind::Unhide => (Action::Unhide, To::Line(Shows::Yes), "rooms.unhide"),
+            MeasureKind::Look => (Action::LookAtHold, To::Hold(HoldAct::Look), "rooms.look"),
+            MeasureKind::Approve => {
+                let to = To::Hold(HoldAct::End(HoldEnd::Approved));
+                (Action::ApproveHold, to, "rooms.approve")
+            }
+            MeasureKind::Reject => {
+                let to = To::Hold(HoldAct::End(HoldEnd::Rejected));
+                (Action::RejectHold, to, "rooms.reject")
+            }
             MeasureKind::Word
             | MeasureKind::Fold
             | MeasureKind::Rest
             | MeasureKind::Unrest
             | MeasureKind::NotToday
             | MeasureKind::MoveSide
-            | MeasureKind::Look
-            | MeasureKind::Approve
-            | MeasureKind::Reject
             | MeasureKind::Slow
             | MeasureKind::Guard
             | MeasureKind::Lock
@@ -205,9 +234,16 @@ impl Connection<'_> {
             | MeasureKind::Notice
             | MeasureKind::Close => return self.refuse(Some(key), Some(room), RefusalCode::NotYet),
         };
-        let (Some(client_key), Some(MeasureTarget::Seq(seq))) = (ClientKey::parse(key), target)
-        else {
+        let Some(client_key) = ClientKey::parse(key) else {
             return self.bad_frame(text);
+        };
+        let at = match (to, target) {
+            (To::Line(to), Some(MeasureTarget::Seq(seq))) => At::Line(Seq(seq), to),
+            (To::Hold(act), Some(MeasureTarget::Id(hold))) => match HoldId::parse(&hold) {
+                Some(hold) => At::Hold(WhichHold::Id(hold), act),
+                None => return self.bad_frame(text),
+            },
+            (To::Line(_) | To::Hold(_), _) => return self.bad_frame(text),
         };
         let Some((link, who)) = self.here(room) else {
             return self.not_here(room, Some(key), action).await;
@@ -221,18 +257,29 @@ impl Connection<'_> {
         let (Ok(_permit), Some(duty)) = (permit, who.duty) else {
             return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed);
         };
-        let entry = reach::on_record(&self.session, duty, act, room.to_owned());
-        self.post(
-            &link,
-            Input::Measure {
-                asker: self.asker(),
-                key: client_key,
-                seq: Seq(seq),
+        let entry = Entry {
+            // A code, and never what somebody writes.
+            reason: reason.map_or_else(String::new, |reason| reason.as_str().to_owned()),
+            ..reach::on_record(&self.session, duty, act, room.to_owned())
+        };
+        let (asker, of) = (self.asker(), client_key);
+        let input = match at {
+            At::Line(seq, to) => Input::Measure {
+                asker,
+                key: of,
+                seq,
                 to,
                 entry,
             },
-            Some(key),
-        );
+            At::Hold(which, act) => Input::MeasureHold {
+                asker,
+                key: of,
+                which,
+                act,
+                entry,
+            },
+        };
+        self.post(&link, input, Some(key));
     }
 
     pub(super) async fn leave(&mut self, room: &str) {

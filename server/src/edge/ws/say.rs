@@ -1,7 +1,7 @@
 //! Reading a `say`: its size and shape, its rate, the assessment; then it is the room's.
 
 use super::connection::Connection;
-use crate::edge::words;
+use crate::edge::{reach, words};
 use crate::features::rooms::{Input, Proposed, Refusal, Who};
 use crate::permit::Action;
 use crate::platform::ids::ClientKey;
@@ -39,7 +39,7 @@ impl Connection<'_> {
         self.propose(room, key, Err(refusal)).await;
     }
 
-    async fn propose(&mut self, room: &str, key: &str, line: Result<Proposed, Refusal>) {
+    async fn propose(&mut self, room: &str, key: &str, mut line: Result<Proposed, Refusal>) {
         let Some(client_key) = ClientKey::parse(key) else {
             return self.refuse(None, Some(room), RefusalCode::BadFrame);
         };
@@ -48,6 +48,9 @@ impl Connection<'_> {
             Ok(None) => return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed),
             Err(refusal) => return self.refuse(Some(key), Some(room), refusal),
         };
+        if let Ok(proposed) = &mut line {
+            words::assess(self.edge, proposed, link.gathering(), self.say_key);
+        }
         let writes = self
             .entered
             .get(&link.gathering().id)
@@ -62,6 +65,7 @@ impl Connection<'_> {
             participant,
             name: self.session.name.as_str().to_owned(),
             duty: None,
+            declared: reach::is_declared(&self.session),
         };
         let input = Input::Say {
             asker: self.asker(),

@@ -101,6 +101,8 @@ pub struct RoomRow {
     pub last_seq: Seq,
     /// How often something was hidden, shown or taken back.
     pub n_changes: i64,
+    /// How often something happened to its holds.
+    pub n_holds: i64,
 }
 
 /// The gathering and its room, if there ever was one of that id that is not forgotten.

@@ -12,12 +12,12 @@ use crate::{on_tx, read, statements};
 
 statements! {
     FIND = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
-            r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes FROM gathering g JOIN room r ON r.id = g.id WHERE g.id = $1";
+            r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds FROM gathering g JOIN room r ON r.id = g.id WHERE g.id = $1";
     BETWEEN = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
-               r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes FROM gathering g JOIN room r ON r.id = g.id \
+               r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds FROM gathering g JOIN room r ON r.id = g.id \
                WHERE g.starts_ms < $2 AND g.ends_ms > $1 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400";
     ON_ROSTER_OF = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
-                    r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, o.duty FROM roster o \
+                    r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds, o.duty FROM roster o \
                     JOIN gathering g ON g.id = o.gathering_id JOIN room r ON r.id = g.id \
                     WHERE o.staff_id = $1 AND g.ends_ms > $2 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400";
     UNFORGOTTEN = "SELECT id FROM room WHERE state <> 'forgotten' ORDER BY id";
@@ -50,6 +50,7 @@ struct Row {
     slow_ms: i64,
     last_seq: Seq,
     n_changes: i64,
+    n_holds: i64,
 }
 
 impl Row {
@@ -61,6 +62,7 @@ impl Row {
             slow_ms: u32::try_from(self.slow_ms).map_err(|_| no("room", "slow_ms"))?,
             last_seq: self.last_seq,
             n_changes: self.n_changes,
+            n_holds: self.n_holds,
             gathering: Gathering {
                 kind: GatheringKind::from_wire(&self.kind)
                     .ok_or_else(|| no("gathering", "kind"))?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::vault::{self, PersonId};
-use super::{Rooms, queries};
+use super::{Rooms, holding, queries};
 use crate::features::{drafts, gatherings};
 use crate::platform::bus::{Hint, News};
 use crate::platform::ids::RoomId;
@@ -60,6 +60,7 @@ async fn forget_rows(rooms: &Rooms, room: RoomId) -> Stored<()> {
             let room = room.clone();
             Box::pin(async move {
                 queries::forget(tx, &room).await?;
+                holding::forget(tx, &room).await?;
                 drafts::forget_room(tx, &room).await?;
                 gatherings::mark_forgotten(tx, &room).await
             })
@@ -81,6 +82,7 @@ pub(super) async fn remove_person(rooms: &Rooms, person: &PersonId) -> Stored<()
         };
         let participant = vault::participant(&key, person);
         let asked = Arc::new((room.clone(), participant));
+        let now = deps.clock.now();
         deps.db
             .write(move |tx| {
                 let asked = Arc::clone(&asked);
@@ -93,6 +95,7 @@ pub(super) async fn remove_person(rooms: &Rooms, person: &PersonId) -> Stored<()
                         let n_changes = queries::count_change(tx, room).await?;
                         queries::take_back_line(tx, room, seq, n_changes).await?;
                     }
+                    holding::remove_of(tx, room, participant, now).await?;
                     queries::forget_stamps_of(tx, room, participant).await?;
                     drafts::remove_in(tx, participant, room).await
                 })

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
+use super::policy::Assessed;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::protocol::{Duty, Form, LineOut, ServerFrame, Speaker, StampKind, Time};
@@ -144,6 +145,8 @@ pub struct NewLine {
 /// What of a `say` the connection has already read.
 #[derive(Clone, Debug)]
 pub struct Proposed {
+    /// What was found in it.
+    pub found: Assessed,
     /// The words.
     pub body: Body,
     /// What it is about.

@@ -4,6 +4,8 @@ mod body;
 mod commit;
 pub mod duty;
 mod forget;
+mod hold;
+mod holding;
 mod kept_keys;
 mod life;
 mod line;
@@ -21,10 +23,13 @@ pub mod ticket;
 mod vault;
 
 pub use body::{Body, NoBody};
+pub use hold::{HoldAct, WhichHold};
+pub use holding::STATEMENTS as HOLD_STATEMENTS;
 pub use line::{Proposed, Shows};
+pub use policy::Assessed;
 pub use queries::STATEMENTS;
 pub use room::{Asker, BUSY_RETRY_MS, ConnId, Input, Refusal, Which, Who};
-pub use texts::RoomTexts;
+pub use texts::{HoldStage, RoomTexts};
 pub use vault::PersonId;
 
 use std::collections::{HashMap, HashSet};
@@ -33,11 +38,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use self::commit::Committer;
-use self::kept_keys::{First, KeptKeys, Known};
+use self::hold::Found;
+use self::kept_keys::{KeptKeys, Known};
 use self::life::Grace;
 use self::looks::Looks;
 use self::outbox::Outbox;
-use self::room::Facts;
+use self::room::{Facts, HoldTimes};
 use self::task::{Envelope, Parts};
 use self::ticket::Ticket;
 use crate::features::audit::Audit;
@@ -50,7 +56,7 @@ use crate::platform::keys::{KeyError, KeyRing};
 use crate::platform::sealing::DataKey;
 use crate::platform::settings::Rooms as RoomSettings;
 use crate::platform::store::{Db, Engine, StoreError, Stored};
-use crate::protocol::RoomState;
+use crate::protocol::{RoomState, ServerFrame};
 
 /// What rooms stand on; `app.rs` builds it.
 pub struct Deps {
@@ -124,17 +130,26 @@ impl Deps {
         self.kept_keys.drop_room(room);
     }
 
-    /// The number of a key that was kept before.
+    /// What stands under a key: a line that was kept before, or one that waits or was not let pass. A room whose lines this
+    /// node alone keeps knows its holds by itself.
     async fn kept_before(
         &self,
         room: &RoomId,
         author: &ParticipantId,
         key: &ClientKey,
-    ) -> Stored<Option<First>> {
-        match self.kept_keys.find(room, author, key) {
-            Known::Read(found) => Ok(found),
-            Known::NotRead => queries::kept_before(&self.db, room, author, key).await,
+    ) -> Stored<Option<Found>> {
+        let line = match self.kept_keys.find(room, author, key) {
+            Known::Read(found) => found,
+            Known::NotRead => queries::kept_before(&self.db, room, author, key).await?,
+        };
+        if let Some((seq, at)) = line {
+            return Ok(Some(Found::Line(seq, at)));
         }
+        if self.db.engine() == Engine::Sqlite {
+            return Ok(None);
+        }
+        let held = holding::find(self, room, author, key).await?;
+        Ok(held.map(|held| Found::Hold(Box::new(held))))
     }
 
     fn grace(&self) -> Grace {
@@ -349,6 +364,7 @@ impl Rooms {
         let n_lines = i64::try_from(ring_lines).unwrap_or(i64::MAX);
         let from = Seq((seen.last_seq.get() - n_lines + 1).max(1));
         let lines = reading::read_lines(deps, id, from, seen.last_seq).await?;
+        let holds = holding::after(deps, id, 0).await?;
         let facts = Facts {
             room: id.clone(),
             epoch: deps.epoch.clone(),
@@ -357,6 +373,12 @@ impl Rooms {
             shared: deps.db.engine() == Engine::Postgres,
             texts: Arc::clone(&deps.texts),
             grace: deps.grace(),
+            holds: HoldTimes {
+                newcomer_lines: deps.settings.newcomer_lines as usize,
+                newcomer_ms: deps.settings.newcomer_ms,
+                risk_told_ms: deps.settings.risk_told_ms,
+                told_ms: deps.settings.told_ms,
+            },
             about_every_ms: deps.settings.about_every_ms,
             ring_lines,
             page_frames: deps.outbox_frames_max / 2,
@@ -386,6 +408,7 @@ impl Rooms {
             gathering: seen.gathering.clone(),
             seen,
             lines,
+            holds,
             inbox,
             outcomes,
             outcomes_in,
@@ -470,6 +493,19 @@ pub async fn on_duty_now(
     Ok(duty::read(deps, gathering).await?.1)
 }
 
+/// What waits in a room for a human, as those on duty are told of it. Nothing where the room is forgotten.
+///
+/// # Errors
+/// As the stores'.
+pub async fn waiting(deps: &Deps, room: &RoomId) -> Stored<Vec<ServerFrame>> {
+    let held = holding::after(deps, room, 0).await?;
+    Ok(held
+        .iter()
+        .filter(|held| held.ended.is_none())
+        .filter_map(|held| held.frame(room))
+        .collect())
+}
+
 /// The store's epoch, made at its first start.
 async fn epoch(db: &Db, chance: &dyn Chance) -> Stored<EpochId> {
     const NAME: &str = "epoch";
@@ -522,12 +558,7 @@ async fn hear(rooms: std::sync::Weak<Inner>, mut stream: Hearing) {
         };
         match news {
             News::Lines { frames } => {
-                let lines = frames
-                    .iter()
-                    .filter_map(|frame| reading::line_of_frame(frame))
-                    .map(Arc::new)
-                    .collect();
-                link.outcomes.tell(Input::Elsewhere { lines });
+                link.outcomes.tell(reading::elsewhere(&frames));
             }
             News::Changed | News::Head | News::Lost => looks.ask(link),
         }

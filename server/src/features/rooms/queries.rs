@@ -58,9 +58,13 @@ statements! {
                     FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::bytea[]) \
                     AS n (room_id, seq, author, client_key, sealed)";
     [sqlite] KEYS = "SELECT seq, author, client_key, at_ms FROM message WHERE room_id = $1";
+    // A key whose line waits, or was not let pass, has number 0.
     [postgres] KEPT_BEFORE_ALL = "SELECT m.room_id, m.author, m.client_key, m.seq, m.at_ms FROM message m \
                        JOIN unnest($1::text[], $2::text[], $3::text[]) AS n (room_id, author, client_key) \
-                       ON m.room_id = n.room_id AND m.author = n.author AND m.client_key = n.client_key";
+                       ON m.room_id = n.room_id AND m.author = n.author AND m.client_key = n.client_key \
+                       UNION ALL SELECT h.room_id, h.author, h.client_key, 0::bigint, h.at_ms FROM hold h \
+                       JOIN unnest($1::text[], $2::text[], $3::text[]) AS n (room_id, author, client_key) \
+                       ON h.room_id = n.room_id AND h.author = n.author AND h.client_key = n.client_key WHERE h.seq IS NULL";
     LINES = "SELECT seq, author, client_key, at_ms, shows, key_version, sealed FROM message \
              WHERE room_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq";
     STAMPS = "SELECT seq, author, stamp FROM stamp WHERE room_id = $1 AND seq BETWEEN $2 AND $3";
@@ -315,14 +319,13 @@ pub(super) async fn line_state(
     Ok(row.map(|(_, author, shows)| (author, shows)))
 }
 
-pub(super) async fn seq_of_key(
+pub(super) async fn line_of_key(
     tx: &mut Tx,
     room: &RoomId,
     author: &ParticipantId,
     key: &ClientKey,
-) -> Stored<Option<Seq>> {
-    let row = on_tx!(tx, c => query_as::<_, (Seq, Millis)>(KEPT_BEFORE).bind(room).bind(author).bind(key).fetch_optional(c).await)?;
-    Ok(row.map(|(seq, _)| seq))
+) -> Stored<Option<(Seq, Millis)>> {
+    on_tx!(tx, c => query_as::<_, (Seq, Millis)>(KEPT_BEFORE).bind(room).bind(author).bind(key).fetch_optional(c).await)
 }
 
 pub(super) async fn count_change(tx: &mut Tx, room: &RoomId) -> Stored<i64> {

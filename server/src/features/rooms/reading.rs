@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::line::{Line, Shows};
-use super::room::{Changed, Seen, Which};
+use super::room::{Changed, Input, Seen, Which};
 use super::{Deps, duty, queries, vault};
 use crate::features::audit::Entry;
 use crate::features::gatherings;
@@ -24,6 +24,7 @@ pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
         slow_ms: row.slow_ms,
         last_seq: row.last_seq,
         n_changes: row.n_changes,
+        n_holds: row.n_holds,
         attended,
         on_duty,
     }))
@@ -132,9 +133,9 @@ pub(super) async fn change_line(
                 }
                 let seq = match (which, author) {
                     (Which::Seq(seq), _) => Some(*seq),
-                    (Which::Key(key), Some(author)) => {
-                        queries::seq_of_key(tx, id, author, key).await?
-                    }
+                    (Which::Key(key), Some(author)) => queries::line_of_key(tx, id, author, key)
+                        .await?
+                        .map(|(seq, _)| seq),
                     (Which::Key(_), None) => None,
                 };
                 let Some(seq) = seq else { return Ok(None) };
@@ -181,9 +182,23 @@ pub(super) async fn change_line(
     outcome.ok_or(ChangeError::NotYours)
 }
 
+/// What another node published: lines, and what those on duty are told of them.
+pub(super) fn elsewhere(frames: &[String]) -> Input {
+    let mut lines = Vec::new();
+    let mut marks = Vec::new();
+    for frame in frames {
+        match serde_json::from_str(frame) {
+            Ok(ServerFrame::Said(line)) => lines.extend(line_of(line).map(Arc::new)),
+            Ok(mark @ ServerFrame::Marked { .. }) => marks.push(mark),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Input::Elsewhere { lines, marks }
+}
+
 /// A line that another node kept, as its frame says it. Stamps and the author's key are for the store to tell.
-pub(super) fn line_of_frame(frame: &str) -> Option<Line> {
-    let ServerFrame::Said(LineOut {
+fn line_of(line: LineOut) -> Option<Line> {
+    let LineOut {
         seq,
         from,
         body,
@@ -192,10 +207,7 @@ pub(super) fn line_of_frame(frame: &str) -> Option<Line> {
         no_reply,
         form,
         ..
-    }) = serde_json::from_str(frame).ok()?
-    else {
-        return None;
-    };
+    } = line;
     let from = from?;
     Some(Line {
         seq: Seq(seq),

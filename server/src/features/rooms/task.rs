@@ -10,20 +10,26 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::commit::{Committer, Job};
+use super::hold::{Held, HoldAct, HoldCame, NewHold, WhichHold};
+use super::holding::{self, Doing};
 use super::line::{Line, NewLine, Shows};
 use super::outbox::Outbox;
 use super::reading::{ChangeError, change_line, read_changes, read_lines, see};
-use super::room::{Asker, ConnId, Effect, Facts, Input, Refusal, Room, Seen, Which};
+use super::room::{
+    Asker, ConnId, Effect, Facts, HoldAsked, Input, Otherwise, Refusal, Room, Seen, Which,
+};
 use super::ticket::Ticket;
 use super::{Deps, Outcomes};
 use crate::features::audit::Entry;
 use crate::features::gatherings::Gathering;
 use crate::features::tally::Event;
 use crate::platform::bus::{Hint, News};
+use crate::platform::clock::wait_ms;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 
+use crate::platform::store::Engine;
 use crate::platform::telemetry::names;
-use crate::protocol::{Batch, Frame, RefusalCode};
+use crate::protocol::{Batch, Frame, HoldEnd, RefusalCode};
 
 /// An input, and the outbox of the connection it is from.
 pub(super) struct Envelope {
@@ -41,6 +47,7 @@ pub(super) struct Parts {
     pub(super) gathering: Gathering,
     pub(super) seen: Seen,
     pub(super) lines: Vec<Arc<Line>>,
+    pub(super) holds: Vec<Held>,
     pub(super) inbox: mpsc::Receiver<Envelope>,
     pub(super) outcomes: Outcomes,
     pub(super) outcomes_in: mpsc::UnboundedReceiver<Input>,
@@ -66,6 +73,8 @@ struct Task {
     put: Vec<ConnId>,
     /// Goes to the committer in one piece.
     to_keep: Vec<NewLine>,
+    /// Is kept in one piece, to wait for a human.
+    to_hold: Vec<NewHold>,
     /// Let go of once everything is written.
     answered: Vec<Ticket>,
 }
@@ -75,10 +84,15 @@ enum First {
     Outcome(Input),
     Envelope(Envelope),
     Tick,
+    /// A clock of a line that waits.
+    Clock,
 }
 
 /// Inputs that are applied before their effects are written: what came while the last were written goes out together.
 const INPUTS_IN_A_ROW: usize = 64;
+
+/// The longest that a room sleeps for the clock of a line that waits; then it looks again. Milliseconds.
+const FAR_MS: i64 = 60_000;
 
 /// How long a forgotten room still answers what it was asked before.
 const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(8);
@@ -92,13 +106,14 @@ pub(super) async fn run(parts: Parts) {
         gathering,
         seen,
         lines,
+        holds,
         mut inbox,
         outcomes,
         mut outcomes_in,
     } = parts;
     let id = facts.room.clone();
     let watch_every = Duration::from_millis(deps.settings.watch_every_ms.unsigned_abs());
-    let mut room = Room::new(facts, seen, lines, deps.clock.now());
+    let mut room = Room::new(facts, seen, lines, holds, deps.clock.now());
     let mut task = Task {
         deps,
         committer,
@@ -109,11 +124,15 @@ pub(super) async fn run(parts: Parts) {
         to_all: Vec::new(),
         put: Vec::new(),
         to_keep: Vec::new(),
+        to_hold: Vec::new(),
         answered: Vec::new(),
     };
     let mut watch = tokio::time::interval(watch_every);
     watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let now = task.deps.clock.now();
+        let strikes = room.wakes_at(now);
+        let clock_ms = strikes.map_or(FAR_MS, |at| at.since_ms(now).clamp(1, FAR_MS));
         let first = tokio::select! {
             biased;
             Some(input) = outcomes_in.recv() => First::Outcome(input),
@@ -122,12 +141,14 @@ pub(super) async fn run(parts: Parts) {
                 None => break,
             },
             _ = watch.tick() => First::Tick,
+            () = tokio::time::sleep(wait_ms(clock_ms)), if strikes.is_some() => First::Clock,
         };
         // Whoever else has something ready says it first: one commit and one write for all of it, at no wait.
         tokio::task::yield_now().await;
         match first {
             First::Outcome(input) => task.apply(&mut room, input),
             First::Envelope(envelope) => task.open(&mut room, envelope),
+            First::Clock => task.apply(&mut room, Input::Tick),
             First::Tick => {
                 task.watch();
                 task.let_go();
@@ -221,6 +242,7 @@ impl Task {
     /// Writes what was put: a batch for all who are live, then what is left for single ones.
     fn write(&mut self) {
         self.keep();
+        self.keep_holds();
         self.distribute();
         for conn in self.put.drain(..) {
             if let Some(attached) = self.attached.get_mut(&conn) {
@@ -311,8 +333,16 @@ impl Task {
                 asker,
                 author,
                 key,
-                refusal,
-            } => self.look(asker, author, key, refusal),
+                otherwise,
+            } => self.look(asker, author, key, otherwise),
+            Effect::KeepHold(hold) => self.to_hold.push(hold),
+            Effect::Hold {
+                which,
+                act,
+                asked,
+                entry,
+            } => self.act_on_hold(which, act, asked, entry),
+            Effect::LoadHolds { after } => self.load_holds(after),
             Effect::Release(tickets) => self.answered.extend(tickets),
             Effect::Load { conn, from, to } => self.load(conn, from, to),
             Effect::Change {
@@ -356,7 +386,7 @@ impl Task {
         });
     }
 
-    fn look(&self, asker: Asker, author: ParticipantId, key: ClientKey, refusal: Refusal) {
+    fn look(&self, asker: Asker, author: ParticipantId, key: ClientKey, otherwise: Otherwise) {
         let (deps, id, outcomes) = (
             Arc::clone(&self.deps),
             self.id.clone(),
@@ -368,7 +398,7 @@ impl Task {
                     asker,
                     key,
                     found,
-                    refusal,
+                    otherwise,
                 },
                 Err(error) => {
                     tracing::error!(%error, "a key could not be looked up");
@@ -380,7 +410,7 @@ impl Task {
                         asker,
                         key,
                         found: None,
-                        refusal,
+                        otherwise: refusal.into(),
                     }
                 }
             };
@@ -420,8 +450,21 @@ impl Task {
             self.id.clone(),
             self.outcomes.clone(),
         );
+        let held = match (&which, &author) {
+            // A line that waits on another node is known here late.
+            (Which::Key(key), Some(author)) if deps.db.engine() == Engine::Postgres => {
+                Some(WhichHold::Of(author.clone(), key.clone()))
+            }
+            _ => None,
+        };
         tokio::spawn(async move {
-            let outcome = match change_line(&deps, &id, which, author, to, entry).await {
+            let changed = change_line(&deps, &id, which, author, to, entry).await;
+            if let (Err(ChangeError::NotYours), Some(which)) = (&changed, held) {
+                let act = HoldAct::End(HoldEnd::Withdrawn);
+                let asked = Some(HoldAsked { asker, key });
+                return act_on_hold(&deps, &id, &outcomes, (which, act), asked, None).await;
+            }
+            let outcome = match changed {
                 Ok(Some(changed)) => {
                     deps.bus.publish(Hint {
                         room: id.clone(),
@@ -455,6 +498,78 @@ impl Task {
                 asker,
                 key,
                 outcome,
+            });
+        });
+    }
+
+    /// Keeps lines that wait, in one transaction beside the room.
+    fn keep_holds(&mut self) {
+        if self.to_hold.is_empty() {
+            return;
+        }
+        let holds = std::mem::take(&mut self.to_hold);
+        let ids = holds
+            .iter()
+            .map(|hold| (hold.author.clone(), hold.key.clone()))
+            .collect();
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            match holding::keep(&deps, &id, holds).await {
+                Ok(Some(kept)) => {
+                    deps.bus.publish(Hint {
+                        room: id,
+                        news: News::Head,
+                    });
+                    outcomes.tell(Input::HoldsKept(kept));
+                }
+                Ok(None) => outcomes.tell(Input::HoldsNotKept(ids)),
+                Err(error) => {
+                    tracing::error!(%error, "held lines could not be kept");
+                    outcomes.tell(Input::HoldsNotKept(ids));
+                }
+            }
+        });
+    }
+
+    fn act_on_hold(
+        &self,
+        which: WhichHold,
+        act: HoldAct,
+        asked: Option<HoldAsked>,
+        entry: Option<Entry>,
+    ) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            act_on_hold(&deps, &id, &outcomes, (which, act), asked, entry).await;
+        });
+    }
+
+    fn load_holds(&self, after: i64) {
+        let (deps, id, outcomes) = (
+            Arc::clone(&self.deps),
+            self.id.clone(),
+            self.outcomes.clone(),
+        );
+        tokio::spawn(async move {
+            let rows = match holding::after(&deps, &id, after).await {
+                Ok(rows) => Some(rows),
+                Err(error) => {
+                    tracing::error!(%error, "held lines could not be read");
+                    None
+                }
+            };
+            let newest = rows.iter().flatten().map(|held| held.change_n).max();
+            outcomes.tell(Input::Holds {
+                rows,
+                complete_to: newest.unwrap_or(after),
             });
         });
     }
@@ -500,4 +615,39 @@ impl Task {
             }
         });
     }
+}
+
+/// Does something to a hold, beside the room; other nodes are told to look.
+async fn act_on_hold(
+    deps: &Arc<Deps>,
+    id: &RoomId,
+    outcomes: &Outcomes,
+    (which, act): (WhichHold, HoldAct),
+    asked: Option<HoldAsked>,
+    entry: Option<Entry>,
+) {
+    let doing = Doing {
+        which: which.clone(),
+        act,
+        entry,
+    };
+    let came = match holding::act(deps, id, doing).await {
+        Ok(came) => came,
+        Err(error) => {
+            tracing::error!(%error, "a held line could not be changed");
+            HoldCame::Failed
+        }
+    };
+    if let HoldCame::Done { .. } = &came {
+        deps.bus.publish(Hint {
+            room: id.clone(),
+            news: News::Head,
+        });
+    }
+    outcomes.tell(Input::HoldCame {
+        which,
+        act,
+        asked,
+        came,
+    });
 }

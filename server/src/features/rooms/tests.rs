@@ -116,6 +116,7 @@ impl Visit {
             who: self.who.clone(),
             key: ClientKey::parse(key).expect("a key"),
             line: Ok(Proposed {
+                found: Default::default(),
                 body: Body::known(BODY.into()),
                 note: None,
                 no_reply: false,
@@ -146,6 +147,7 @@ async fn say(house: &House, room: &RoomId) -> Visit {
             participant,
             name: "三毛".into(),
             duty: None,
+            declared: false,
         },
         tickets: Tickets::new(outbox.clone()),
         outbox,

@@ -2,7 +2,36 @@
 
 use std::collections::HashMap;
 
-use crate::protocol::{ReadyOut, RefusalCode};
+use crate::platform::clock::Millis;
+use crate::protocol::{CardKind, HoldReason, ReadyOut, RefusalCode, ServerFrame};
+
+/// Where a hold stands, for its author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldStage {
+    /// Nobody has looked yet.
+    Waits,
+    /// A human reads it.
+    Looked,
+    /// Nobody has looked for long.
+    Told,
+    /// It was kept back.
+    Rejected,
+}
+
+impl HoldStage {
+    /// Every stage.
+    pub const ALL: [Self; 4] = [Self::Waits, Self::Looked, Self::Told, Self::Rejected];
+
+    /// Its name in the catalogue.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waits => "waits",
+            Self::Looked => "looked",
+            Self::Told => "told",
+            Self::Rejected => "rejected",
+        }
+    }
+}
 
 /// Words for people.
 #[derive(Clone, Debug, Default)]
@@ -13,12 +42,33 @@ pub struct RoomTexts {
     pub ready: Vec<ReadyOut>,
     /// What somebody hears who waits for the doors.
     pub waiting: String,
+    /// What the author of a held line hears.
+    pub holds: HashMap<(HoldReason, HoldStage), String>,
+    /// What somebody hears who repeats a line that they took back while it waited.
+    pub withdrawn: String,
+    /// What somebody hears who is asked back.
+    pub asks: HashMap<HoldReason, String>,
+    /// A card as it is at that moment: which lines are open is not the room's to know.
+    pub card: Option<fn(CardKind, Millis) -> ServerFrame>,
 }
 
 impl RoomTexts {
     /// What a refusal says.
     pub fn refusal(&self, code: RefusalCode) -> String {
         self.refusals.get(&code).cloned().unwrap_or_default()
+    }
+
+    /// What is said about a held line.
+    pub fn hold(&self, reason: HoldReason, stage: HoldStage) -> String {
+        self.holds
+            .get(&(reason, stage))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// What is said to somebody who is asked back.
+    pub fn ask(&self, reason: HoldReason) -> String {
+        self.asks.get(&reason).cloned().unwrap_or_default()
     }
 
     /// The words of a ready line.

@@ -63,6 +63,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// What the assessment of a line does.
     pub moderation: Moderation,
+    /// The folder of the lexicon, instead of the one that is compiled in. Read anew when its files change.
+    pub lexicon_dir: Option<PathBuf>,
     /// The sample centre.
     pub demo: Demo,
     /// Connections to the database.
@@ -150,6 +152,7 @@ impl Settings {
             rooms: Rooms::take(given),
             sessions: Sessions::take(given),
             moderation: Moderation::take(given),
+            lexicon_dir: given.take("moderation.lexicon_dir"),
             demo: Demo::take(given),
             store: Store::take(given),
             redis: Redis::take(given),
@@ -272,6 +275,14 @@ impl Settings {
         self.rooms.print(&mut line);
         self.sessions.print(&mut line);
         self.moderation.print(&mut line);
+        line(
+            "moderation.lexicon_dir",
+            &or_unset(
+                self.lexicon_dir
+                    .as_ref()
+                    .map(|folder| folder.display().to_string()),
+            ),
+        );
         self.demo.print(&mut line);
         self.store.print(&mut line);
         self.redis.print(&mut line);

@@ -109,6 +109,14 @@ topic! {
         about_every_ms: i64 = 60_000, 1..=DAY_MS;
         /// Milliseconds that a closed room is kept before its key is destroyed.
         keep_ms: i64 = DAY_MS, 1..=EVER_MS;
+        /// First lines of somebody without a slip that wait, where newcomers are read first.
+        newcomer_lines: u32 = 3, 0..=MANY;
+        /// Milliseconds that such a line waits before it passes by itself.
+        newcomer_ms: i64 = 10_000, 1..=DAY_MS;
+        /// Milliseconds after which the author of a line about danger hears that nobody has read it, and where to turn.
+        risk_told_ms: i64 = 120_000, 1..=DAY_MS;
+        /// Milliseconds after which the author of any other held line hears it.
+        told_ms: i64 = 240_000, 1..=DAY_MS;
         /// Milliseconds between two looks of a node into the store for lines that the bus lost.
         watch_every_ms: i64 = 5000, 1..=DAY_MS;
         /// Writers in one room; 0 for no bound. Readers are never bounded.

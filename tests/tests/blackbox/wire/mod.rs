@@ -4,6 +4,7 @@ mod acts;
 mod closing;
 mod duty;
 mod entering;
+mod holds;
 mod resuming;
 mod saying;
 mod upgrade;

@@ -32,6 +32,13 @@ impl Room {
             pending.take_back = Some(asker);
             return;
         }
+        let asker = match &which {
+            Which::Key(key) => match self.unsay_held(asker, &participant, key, out) {
+                Some(asker) => asker,
+                None => return,
+            },
+            Which::Seq(_) => asker,
+        };
         out.push(Effect::Change {
             asker,
             key: None,
@@ -56,6 +63,27 @@ impl Room {
         now: Millis,
         out: &mut Vec<Effect>,
     ) {
+        let Some(asker) = self.may_measure(asker, &key, now, out) else {
+            return;
+        };
+        out.push(Effect::Change {
+            asker,
+            key: Some(key),
+            which: Which::Seq(seq),
+            author: None,
+            to,
+            entry: Some(entry),
+        });
+    }
+
+    /// Gives the asker back where the room stands so that measures are taken, and they are in it.
+    pub(super) fn may_measure(
+        &mut self,
+        asker: Asker,
+        key: &ClientKey,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) -> Option<Asker> {
         let refusal = match self.standing(now).0 {
             RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
                 Some(RefusalCode::RoomClosed)
@@ -68,18 +96,12 @@ impl Room {
                 (!self.members.contains_key(&asker.conn)).then_some(RefusalCode::NotEntered)
             }
         };
-        if let Some(code) = refusal {
-            self.refuse(asker.conn, Some(key), code.into(), out);
-            return self.answered(asker);
-        }
-        out.push(Effect::Change {
-            asker,
-            key: Some(key),
-            which: Which::Seq(seq),
-            author: None,
-            to,
-            entry: Some(entry),
-        });
+        let Some(code) = refusal else {
+            return Some(asker);
+        };
+        self.refuse(asker.conn, Some(key.clone()), code.into(), out);
+        self.answered(asker);
+        None
     }
 
     pub(super) fn change_done(

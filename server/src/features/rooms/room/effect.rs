@@ -1,7 +1,9 @@
 //! What a room wants done.
 
-use super::input::{Asker, ConnId, Refusal, Which};
+use super::holds::HoldAsked;
+use super::input::{Asker, ConnId, Otherwise, Which};
 use crate::features::audit::Entry;
+use crate::features::rooms::hold::{HoldAct, NewHold, WhichHold};
 use crate::features::rooms::line::{NewLine, Shows};
 use crate::features::rooms::ticket::Ticket;
 use crate::features::tally::Rung;
@@ -44,7 +46,7 @@ pub enum Effect {
         /// The key.
         key: ClientKey,
         /// What else to answer.
-        refusal: Refusal,
+        otherwise: Otherwise,
     },
     /// Read lines from the store, both ends included.
     Load {
@@ -85,6 +87,24 @@ pub enum Effect {
         stamp: StampKind,
         /// Present.
         on: bool,
+    },
+    /// Keep a line that waits.
+    KeepHold(NewHold),
+    /// Do something to a line that waits.
+    Hold {
+        /// Which.
+        which: WhichHold,
+        /// What.
+        act: HoldAct,
+        /// Who asked for it, if anybody did.
+        asked: Option<HoldAsked>,
+        /// What the audit log will say, for a measure.
+        entry: Option<Entry>,
+    },
+    /// Read what happened to holds after this count.
+    LoadHolds {
+        /// The count this room knows.
+        after: i64,
     },
     /// Tell the other nodes of lines that were kept here: their frames, as members get them.
     Publish(Vec<Frame>),

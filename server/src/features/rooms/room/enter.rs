@@ -55,6 +55,7 @@ impl Room {
                 who,
                 mode,
                 lamp,
+                holds_from: None,
                 phase: Phase::Arriving { after, ticket },
             },
         );
@@ -144,6 +145,8 @@ impl Room {
             id: member.who.participant.as_str().to_owned(),
             name: member.who.name.clone(),
         };
+        let waiting_lines = self.waiting_lines(&member.who.participant);
+        let is_on_duty = member.who.duty.is_some();
         // What cannot be opened any more, or is not there, is named, never passed over.
         let last_gone = lines.iter().rposition(|line| line.shows == Shows::Gone);
         let readable = last_gone.map_or(&lines[..], |idx| &lines[idx + 1..]);
@@ -176,12 +179,15 @@ impl Room {
                 .collect(),
             last_seq: self.head.get(),
             gap,
-            waiting_lines: Vec::new(),
+            waiting_lines,
         };
         out.push(Effect::SendEntered {
             conn,
             frame: Frame::of(&ServerFrame::Entered(Box::new(entered))),
         });
+        if is_on_duty {
+            self.tell_holds(conn, 0, out);
+        }
         self.follow(conn, next, out);
     }
 
@@ -217,6 +223,13 @@ impl Room {
     }
 
     pub(super) fn flushed(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        if let Some(from) = self
+            .members
+            .get_mut(&conn)
+            .and_then(|member| member.holds_from.take())
+        {
+            self.tell_holds(conn, from, out);
+        }
         let Some(&Phase::CatchingUp { next, .. }) =
             self.members.get(&conn).map(|member| &member.phase)
         else {

@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use crate::features::audit::Entry;
 use crate::features::gatherings::{Gathering, StoredState};
+use crate::features::rooms::hold::{Found, Held, HoldAct, HoldCame, HoldKept, WhichHold};
 use crate::features::rooms::life::{AttendedUntil, Grace};
 use crate::features::rooms::line::{Line, Proposed, Shows};
 use crate::features::rooms::texts::RoomTexts;
 use crate::features::rooms::ticket::Ticket;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, EpochId, ParticipantId, RoomId, Seq};
-use crate::protocol::{Duty, EnterMode, OnDuty, Reader, RefusalCode, StampKind};
+use crate::protocol::{
+    CardKind, Duty, EnterMode, HoldReason, OnDuty, Reader, RefusalCode, ServerFrame, SpanOut,
+    StampKind,
+};
+
+use super::holds::HoldAsked;
 
 /// A connection, as this node numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +40,21 @@ pub struct Who {
     pub name: String,
     /// What they are on duty as, if they came in that mode.
     pub duty: Option<Duty>,
+    /// They came without a slip: a newcomer's first lines may wait.
+    pub declared: bool,
+}
+
+/// The times of lines that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldTimes {
+    /// So many first lines of a newcomer wait.
+    pub newcomer_lines: usize,
+    /// For so many milliseconds; then each passes by itself.
+    pub newcomer_ms: i64,
+    /// When the author hears that nobody has read a line about danger, in milliseconds.
+    pub risk_told_ms: i64,
+    /// When the author of any other hears it.
+    pub told_ms: i64,
 }
 
 /// What does not change while a room lives on this node.
@@ -51,6 +72,8 @@ pub struct Facts {
     pub texts: Arc<RoomTexts>,
     /// When it slows and pauses.
     pub grace: Grace,
+    /// Times of lines that wait.
+    pub holds: HoldTimes,
     /// Milliseconds between two looks at how many are about.
     pub about_every_ms: i64,
     /// Lines kept in memory.
@@ -76,6 +99,8 @@ pub struct Seen {
     pub last_seq: Seq,
     /// How often something was hidden, shown or taken back.
     pub n_changes: i64,
+    /// How often something happened to a hold.
+    pub n_holds: i64,
     /// Until when it is attended.
     pub attended: AttendedUntil,
     /// Who is on duty.
@@ -97,6 +122,40 @@ impl From<RefusalCode> for Refusal {
             code,
             retry_after_ms: None,
         }
+    }
+}
+
+/// What somebody is answered whose key is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// A refusal.
+    Refuse(Refusal),
+    /// They are asked first.
+    Ask(Box<AskBack>),
+}
+
+impl From<Refusal> for Otherwise {
+    fn from(refusal: Refusal) -> Self {
+        Otherwise::Refuse(refusal)
+    }
+}
+
+/// What somebody is asked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AskBack {
+    /// Why.
+    pub reason: HoldReason,
+    /// Where, in the body.
+    pub spans: Vec<SpanOut>,
+    /// What they may send instead.
+    pub masked: Option<String>,
+    /// The card that goes with it.
+    pub card: Option<CardKind>,
+}
+
+impl std::fmt::Debug for AskBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AskBack(…)")
     }
 }
 
@@ -222,10 +281,10 @@ pub enum Input {
         asker: Asker,
         /// The key.
         key: ClientKey,
-        /// The line of that key, if it was kept before.
-        found: Option<(Seq, Millis)>,
-        /// Why it could not be taken.
-        refusal: Refusal,
+        /// What stands under that key.
+        found: Option<Found>,
+        /// What else to answer.
+        otherwise: Otherwise,
     },
     /// A commit is on disk.
     Kept(Vec<Kept>),
@@ -272,6 +331,43 @@ pub enum Input {
     Elsewhere {
         /// In order.
         lines: Vec<Arc<Line>>,
+        /// What those on duty are told of some of them.
+        marks: Vec<ServerFrame>,
+    },
+    /// Somebody with a permit looks at a line that waits, lets it pass or keeps it back.
+    MeasureHold {
+        /// Their connection.
+        asker: Asker,
+        /// Their key.
+        key: ClientKey,
+        /// Which hold.
+        which: WhichHold,
+        /// What.
+        act: HoldAct,
+        /// What the audit log will say.
+        entry: Entry,
+    },
+    /// Holds are on disk.
+    HoldsKept(Vec<HoldKept>),
+    /// They may or may not be.
+    HoldsNotKept(Vec<(ParticipantId, ClientKey)>),
+    /// What came of an act on a hold.
+    HoldCame {
+        /// Which.
+        which: WhichHold,
+        /// What was to be done.
+        act: HoldAct,
+        /// Who asked for it.
+        asked: Option<HoldAsked>,
+        /// What came of it.
+        came: HoldCame,
+    },
+    /// Holds were read from the store; nothing where they could not be.
+    Holds {
+        /// In the order of what happened to them.
+        rows: Option<Vec<Held>>,
+        /// The count up to which nothing is missing now.
+        complete_to: i64,
     },
     /// What the store says now.
     Seen(Box<Seen>),

@@ -25,14 +25,17 @@ impl Room {
     /// What the store says of the room.
     pub(super) fn see(&mut self, seen: Seen, out: &mut Vec<Effect>) {
         self.changes_due = self.changes_due.max(seen.n_changes);
+        let n_holds = self.seen.n_holds.max(seen.n_holds);
         self.seen = Seen {
             // What was read late may be older than what is known.
             last_seq: self.seen.last_seq.max(seen.last_seq),
             n_changes: self.seen.n_changes,
+            n_holds,
             ..seen
         };
         self.look_for_missing(out);
         self.look_for_changes(out);
+        self.look_for_holds(out);
     }
 
     /// Reads the changes that the store has and this node does not.
@@ -45,14 +48,14 @@ impl Room {
         }
     }
 
-    /// Reads what the store has and this node does not, unless its own commit is about to bring it.
+    /// Reads what the store has and this node does not, unless what it keeps itself is about to bring it.
     pub(super) fn look_for_missing(&mut self, out: &mut Vec<Effect>) {
         let last = match self.ahead.first_key_value() {
             Some((first_ahead, _)) => Seq(first_ahead.get() - 1),
             None => self.seen.last_seq,
         };
         self.missing = last > self.head;
-        if self.missing && self.n_committing == 0 {
+        if self.missing && self.n_committing == 0 && self.holds.n_keeping == 0 {
             self.missing = false;
             self.load(Some(last), out);
         }

@@ -7,6 +7,8 @@
 mod change;
 mod effect;
 mod enter;
+mod hold_words;
+mod holds;
 mod input;
 mod look;
 mod say;
@@ -14,12 +16,18 @@ mod say;
 mod tests;
 
 pub use effect::Effect;
-pub use input::{Asker, Changed, ConnId, Facts, Input, Kept, Refusal, Seen, Which, Who};
+pub use holds::HoldAsked;
+pub use input::{
+    AskBack, Asker, Changed, ConnId, Facts, HoldTimes, Input, Kept, Otherwise, Refusal, Seen,
+    Which, Who,
+};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use self::holds::Holds;
 use self::look::Arriving;
+use super::hold::Held;
 use super::life::standing_at;
 use super::line::{Line, NewLine};
 use super::ticket::Ticket;
@@ -27,7 +35,8 @@ use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
 use crate::protocol::{
-    About, EnterMode, Frame, Head, RefusalCode, RoomOut, RoomState, ServerFrame, Why,
+    About, CardKind, EnterMode, Form, Frame, Head, HoldReason, RefusalCode, RoomOut, RoomState,
+    ServerFrame, Why,
 };
 
 /// How far a member's view has come.
@@ -63,6 +72,8 @@ struct Member {
     who: Who,
     mode: EnterMode,
     lamp: bool,
+    /// Somebody on duty who is not told yet of what waits from this one on.
+    holds_from: Option<i64>,
     phase: Phase,
 }
 
@@ -71,6 +82,12 @@ struct Member {
 struct Pending {
     waiters: Vec<Asker>,
     take_back: Option<Asker>,
+    /// Its author gets this card with the answer.
+    card: Option<CardKind>,
+    /// Those on duty are told of it.
+    mark: Option<&'static str>,
+    /// It is kept as one that waits, for that reason.
+    waits: Option<HoldReason>,
 }
 
 /// Lines told at a time: in `entered`, and in each page after it.
@@ -112,6 +129,13 @@ pub struct Room {
     /// The numbers of keys in the ring, so that a repeat needs no read.
     known: HashMap<(ParticipantId, ClientKey), (Seq, Millis)>,
     last_said: HashMap<ParticipantId, Millis>,
+    holds: Holds,
+    /// Lines that each has written here; chosen ones are not counted.
+    n_written: HashMap<ParticipantId, usize>,
+    /// The keys for which somebody was asked back for contact. Memory alone.
+    asked: HashMap<ParticipantId, Vec<ClientKey>>,
+    /// The present input's moment.
+    now: Millis,
     /// Who was counted on which rung: each person once a room, however often they reload or come back.
     counted: BTreeSet<(ParticipantId, Rung)>,
     about: About,
@@ -124,9 +148,17 @@ pub struct Room {
 }
 
 impl Room {
-    /// A room as the store has it; `lines` are its newest, in order and without a hole up to `seen.last_seq`.
-    pub fn new(facts: Facts, seen: Seen, lines: Vec<Arc<Line>>, now: Millis) -> Self {
+    /// A room as the store has it; `lines` are its newest, in order and without a hole up to `seen.last_seq`, and `holds`
+    /// all of its holds, read after `seen` was.
+    pub fn new(
+        facts: Facts,
+        seen: Seen,
+        lines: Vec<Arc<Line>>,
+        holds: Vec<Held>,
+        now: Millis,
+    ) -> Self {
         let head = seen.last_seq;
+        let holds = Holds::new(holds, seen.n_holds);
         let mut room = Self {
             facts,
             seen,
@@ -148,6 +180,10 @@ impl Room {
             missing: false,
             known: HashMap::new(),
             last_said: HashMap::new(),
+            holds,
+            n_written: HashMap::new(),
+            asked: HashMap::new(),
+            now,
             counted: BTreeSet::new(),
             about: About::Few,
             about_at: now,
@@ -165,6 +201,7 @@ impl Room {
     /// The one way in. Effects are to be performed in order.
     pub fn apply(&mut self, input: Input, now: Millis) -> Vec<Effect> {
         let mut out = Vec::new();
+        self.now = now;
         let moves_nobody = matches!(
             input,
             Input::Say { .. } | Input::Kept(_) | Input::Stamp { .. } | Input::Elsewhere { .. }
@@ -212,8 +249,8 @@ impl Room {
                 asker,
                 key,
                 found,
-                refusal,
-            } => self.looked(asker, key, found, refusal, &mut out),
+                otherwise,
+            } => self.looked(asker, key, found, otherwise, &mut out),
             Input::Kept(kept) => self.kept(kept, &mut out),
             Input::NotKept(keys) => self.not_kept(keys, &mut out),
             Input::Loaded {
@@ -238,10 +275,31 @@ impl Room {
                 key,
                 outcome,
             } => self.change_done(asker, key, outcome, &mut out),
-            Input::Elsewhere { lines } => self.arrived(not_encoded(lines), &mut out),
+            Input::Elsewhere { lines, marks } => self.elsewhere(lines, &marks, &mut out),
+            Input::MeasureHold {
+                asker,
+                key,
+                which,
+                act,
+                entry,
+            } => {
+                if let Some(asker) = self.may_measure(asker, &key, now, &mut out) {
+                    self.measure_hold(asker, key, which, act, entry, &mut out);
+                }
+            }
+            Input::HoldsKept(kept) => self.holds_kept(kept, &mut out),
+            Input::HoldsNotKept(keys) => self.holds_not_kept(keys, &mut out),
+            Input::HoldCame {
+                which,
+                act,
+                asked,
+                came,
+            } => self.hold_came(&which, act, asked, came, &mut out),
+            Input::Holds { rows, complete_to } => self.holds_loaded(rows, complete_to, &mut out),
             Input::Seen(seen) => self.see(*seen, &mut out),
             Input::Tick => self.go_on_with_stalled(&mut out),
         }
+        self.tend_holds(now, &mut out);
         self.let_in(now, &mut out);
         self.close_if_over(now, &mut out);
         if !moves_nobody {
@@ -289,7 +347,10 @@ impl Room {
             self.standing(now).0,
             RoomState::Closed | RoomState::Cancelled
         );
-        if !over || self.members.is_empty() || self.n_committing > 0 {
+        // Whoever has a line that waits hears first that it is not said.
+        let is_waited_for =
+            self.n_committing > 0 || self.holds.n_keeping > 0 || self.holds.has_open();
+        if !over || self.members.is_empty() || is_waited_for {
             return;
         }
         let conns: Vec<ConnId> = self.members.keys().copied().collect();
@@ -360,6 +421,15 @@ impl Room {
 
     /// Puts a line at the end of the ring.
     fn remember(&mut self, line: Arc<Line>) {
+        let form = line.content.as_ref().and_then(|content| content.form);
+        if form != Some(Form::Ready) {
+            match self.n_written.get_mut(&line.author) {
+                Some(n) => *n += 1,
+                None => {
+                    self.n_written.insert(line.author.clone(), 1);
+                }
+            }
+        }
         self.known
             .insert((line.author.clone(), line.key.clone()), (line.seq, line.at));
         self.ring.push_back(line);
@@ -397,9 +467,48 @@ impl Room {
         }
     }
 
+    /// Lines of a hint. A hint does not say a line's key: where one of its author waits, it may be that one, and the store
+    /// is asked.
+    fn elsewhere(
+        &mut self,
+        mut lines: Vec<Arc<Line>>,
+        marks: &[ServerFrame],
+        out: &mut Vec<Effect>,
+    ) {
+        let n_heard = lines.len();
+        if self.holds.has_any() || self.holds.n_keeping > 0 {
+            lines.retain(|line| {
+                let concerned =
+                    self.holds.concern(&line.author) || self.keeps_hold_of(&line.author);
+                if concerned {
+                    self.seen.last_seq = self.seen.last_seq.max(line.seq);
+                }
+                !concerned
+            });
+        }
+        let n_left = lines.len();
+        self.arrived(not_encoded(lines), out);
+        if n_left < n_heard {
+            self.look_for_missing(out);
+        }
+        for mark in marks {
+            self.to_duty(mark, out);
+        }
+    }
+
+    /// Whether a line of theirs is being kept as one that waits: another node may let it pass before this one hears of it.
+    fn keeps_hold_of(&self, author: &ParticipantId) -> bool {
+        self.holds.n_keeping > 0
+            && self
+                .pending
+                .iter()
+                .any(|(id, pending)| id.0 == *author && pending.waits.is_some())
+    }
+
     /// Tells all of the line after the newest.
     fn deliver(&mut self, line: Arc<Line>, frame: Option<Frame>, out: &mut Vec<Effect>) {
         self.head = line.seq;
+        self.ack_held(&line, out);
         // The same line may have come by a hint before.
         self.ahead.remove(&line.seq);
         let now = self.as_changed(Arc::clone(&line));

@@ -1,12 +1,21 @@
 //! Saying something: looked up by its key first, kept before it is acknowledged, told after.
 
-use super::{Asker, BUSY_RETRY_MS, ConnId, Effect, Kept, Pending, Refusal, Room, Which, Who};
+use super::{
+    AskBack, Asker, BUSY_RETRY_MS, ConnId, Effect, Kept, Otherwise, Pending, Refusal, Room, Which,
+    Who,
+};
+use crate::features::rooms::hold::{Found, HeldWords};
 use crate::features::rooms::line::{Content, NewLine, Proposed, Shows};
-use crate::features::rooms::policy::{self, Verdict};
+use crate::features::rooms::policy::{self, Case, Verdict};
 use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
-use crate::protocol::{EnterMode, Form, Frame, RefusalCode, RoomState, ServerFrame, Time};
+use crate::protocol::{
+    EnterMode, Form, Frame, HoldReason, RefusalCode, RoomState, ServerFrame, Time,
+};
+
+/// Keys of one person that are remembered for having been asked back: one other than the present is enough.
+const ASKED_MAX: usize = 2;
 
 impl Room {
     #[expect(
@@ -37,6 +46,9 @@ impl Room {
             pending.waiters.push(asker);
             return;
         }
+        if self.say_held(&asker, &who.participant, &key, out) {
+            return;
+        }
         let proposed = if entered {
             line.and_then(|proposed| self.may_say(&who, mode, proposed, now))
         } else {
@@ -51,15 +63,18 @@ impl Room {
                 | RoomState::Afterglow => Err(RefusalCode::NotEntered.into()),
             }
         };
-        let proposed = match proposed {
-            Ok(proposed) => proposed,
+        let decided = proposed
+            .map_err(Otherwise::from)
+            .and_then(|proposed| self.decided(&who, &key, proposed));
+        let (proposed, case, verdict) = match decided {
+            Ok(decided) => decided,
             // The key is looked up before every other check, so the answer waits for the store.
-            Err(refusal) => {
+            Err(otherwise) => {
                 return out.push(Effect::Look {
                     asker,
                     author: who.participant,
                     key,
-                    refusal,
+                    otherwise,
                 });
             }
         };
@@ -72,26 +87,105 @@ impl Room {
             self.came(&who.participant, rung, out);
         }
         self.last_said.insert(who.participant.clone(), now);
+        let card = verdict.card(case, &proposed.found);
+        let content = Content {
+            body: proposed.body.as_str().to_owned(),
+            name: who.name,
+            duty: who.duty,
+            note: proposed.note.map(|note| note.as_str().to_owned()),
+            no_reply: proposed.no_reply,
+            form: proposed.form,
+        };
+        let mark = (verdict == Verdict::Raise).then(|| proposed.found.category.as_str());
+        let pending = Pending {
+            waiters: vec![asker],
+            take_back: None,
+            card,
+            mark,
+            waits: match verdict {
+                Verdict::Hold(reason) => Some(reason),
+                Verdict::Pass | Verdict::Raise | Verdict::Ask(_) | Verdict::Refuse => None,
+            },
+        };
+        self.pending.insert(id.clone(), pending);
+        if let Verdict::Hold(reason) = verdict {
+            let words = HeldWords {
+                content,
+                spans: proposed.found.spans,
+                card,
+            };
+            return self.hold(id, reason, words, out);
+        }
+        let (author, key) = id;
         self.queue.push(NewLine {
-            author: who.participant,
+            author,
             key,
-            content: Content {
-                body: proposed.body.as_str().to_owned(),
-                name: who.name,
-                duty: who.duty,
-                note: proposed.note.map(|note| note.as_str().to_owned()),
-                no_reply: proposed.no_reply,
-                form: proposed.form,
-            },
+            content,
         });
-        self.pending.insert(
-            id,
-            Pending {
-                waiters: vec![asker],
-                take_back: None,
-            },
-        );
         self.commit(out);
+    }
+
+    /// What becomes of a line that could be said now: it passes or waits, or its author is answered otherwise.
+    fn decided(
+        &mut self,
+        who: &Who,
+        key: &ClientKey,
+        proposed: Proposed,
+    ) -> Result<(Proposed, Case, Verdict), Otherwise> {
+        let case = self.case(who, key, &proposed);
+        let verdict = policy::decide(case, &proposed.found);
+        match verdict {
+            Verdict::Pass | Verdict::Raise | Verdict::Hold(_) => Ok((proposed, case, verdict)),
+            Verdict::Refuse => Err(Refusal::from(RefusalCode::Spam).into()),
+            Verdict::Ask(reason) => {
+                let tried = self.asked.entry(who.participant.clone()).or_default();
+                if !tried.contains(key) && tried.len() < ASKED_MAX {
+                    tried.push(key.clone());
+                }
+                Err(Otherwise::Ask(Box::new(AskBack {
+                    reason,
+                    card: verdict.card(case, &proposed.found),
+                    spans: proposed.found.spans,
+                    masked: proposed.found.masked,
+                })))
+            }
+        }
+    }
+
+    fn case(&self, who: &Who, key: &ClientKey, proposed: &Proposed) -> Case {
+        let author = &who.participant;
+        let on_duty = who.duty.is_some();
+        let is_ready = proposed.form == Some(Form::Ready);
+        if on_duty || is_ready {
+            return Case {
+                guard: self.seen.guard,
+                on_duty,
+                is_ready,
+                ..Case::default()
+            };
+        }
+        // Looked through only where it matters: most rooms never come here.
+        let is_new = self.seen.guard == 1 && who.declared && {
+            let n_written = self.n_written.get(author).copied().unwrap_or(0);
+            let n_pending = self.pending.keys().filter(|id| id.0 == *author).count();
+            n_written + n_pending + self.holds.n_of(author) < self.facts.holds.newcomer_lines
+        };
+        let waits_behind = self.holds.has_newcomers(author)
+            || (self.holds.n_keeping > 0
+                && self.pending.iter().any(|(id, pending)| {
+                    id.0 == *author && pending.waits == Some(HoldReason::Newcomer)
+                }));
+        Case {
+            guard: self.seen.guard,
+            on_duty,
+            is_ready,
+            is_new,
+            waits_behind,
+            tried_before: self
+                .asked
+                .get(author)
+                .is_some_and(|tried| tried.iter().any(|before| before != key)),
+        }
     }
 
     /// State, guard and pace, in the order in which a person would want to hear of them.
@@ -136,9 +230,7 @@ impl Room {
                 });
             }
         }
-        match policy::decide(&proposed, self.seen.guard) {
-            Verdict::Pass => Ok(proposed),
-        }
+        Ok(proposed)
     }
 
     /// What comes while a commit is out joins the next one, at the committer: that is where it shows when one begins.
@@ -155,13 +247,29 @@ impl Room {
         self.n_committing = self.n_committing.saturating_sub(kept.len());
         let mut lines = Vec::new();
         let mut frames = Vec::new();
+        let mut marks = Vec::new();
         // On the socket that said it, `acked` comes before `said`.
         for one in kept {
             let id = (one.author.clone(), one.key.clone());
             if let Some(pending) = self.pending.remove(&id) {
+                if one.seq == Seq::NONE {
+                    // Another node has it as a hold.
+                    self.look_at(id, pending, out);
+                    continue;
+                }
                 for asker in pending.waiters {
+                    if let Some(card) = pending.card.filter(|_| one.line.is_some()) {
+                        self.lay_card(asker.conn, card, out);
+                    }
                     self.ack(asker.conn, &one.key, one.seq, one.at, out);
                     self.answered(asker);
+                }
+                if let Some(category) = pending.mark.filter(|_| one.line.is_some()) {
+                    marks.push(ServerFrame::Marked {
+                        room: self.room_text(),
+                        seq: one.seq.get(),
+                        category: category.to_owned(),
+                    });
                 }
                 if let Some(asker) = pending.take_back {
                     out.push(Effect::Change {
@@ -183,6 +291,10 @@ impl Room {
         }
         if !lines.is_empty() {
             self.arrived(lines, out);
+            for mark in &marks {
+                self.to_duty(mark, out);
+            }
+            frames.extend(marks.iter().map(Frame::of));
             out.push(Effect::Publish(frames));
         }
         self.look_for_missing(out);
@@ -195,6 +307,13 @@ impl Room {
         out: &mut Vec<Effect>,
     ) {
         self.n_committing = self.n_committing.saturating_sub(keys.len());
+        self.give_up(keys, out);
+        self.look_for_missing(out);
+        self.commit(out);
+    }
+
+    /// Whether it is on disk is not known: whoever waits may try again.
+    pub(super) fn give_up(&mut self, keys: Vec<(ParticipantId, ClientKey)>, out: &mut Vec<Effect>) {
         let refusal = Refusal {
             code: RefusalCode::Busy,
             retry_after_ms: Some(BUSY_RETRY_MS),
@@ -213,26 +332,86 @@ impl Room {
                 }
             }
         }
-        self.look_for_missing(out);
-        self.commit(out);
+    }
+
+    /// Asks the store for what stands under a key that could not be kept.
+    fn look_at(
+        &mut self,
+        (author, key): (ParticipantId, ClientKey),
+        pending: Pending,
+        out: &mut Vec<Effect>,
+    ) {
+        let busy = Refusal {
+            code: RefusalCode::Busy,
+            retry_after_ms: Some(BUSY_RETRY_MS),
+        };
+        for asker in pending.waiters {
+            out.push(Effect::Look {
+                asker,
+                author: author.clone(),
+                key: key.clone(),
+                otherwise: busy.into(),
+            });
+        }
+        if let Some(asker) = pending.take_back {
+            out.push(Effect::Change {
+                asker,
+                key: None,
+                which: Which::Key(key),
+                author: Some(author),
+                to: Shows::TakenBack,
+                entry: None,
+            });
+        }
     }
 
     pub(super) fn looked(
         &mut self,
         asker: Asker,
         key: ClientKey,
-        found: Option<(Seq, Millis)>,
-        refusal: Refusal,
+        found: Option<Found>,
+        otherwise: Otherwise,
         out: &mut Vec<Effect>,
     ) {
-        match found {
-            Some((seq, at)) => self.ack(asker.conn, &key, seq, at, out),
-            None => self.refuse(asker.conn, Some(key), refusal, out),
+        match (found, otherwise) {
+            (Some(found), _) => {
+                if let Found::Hold(held) = &found {
+                    self.learn((**held).clone(), &[asker.conn], out);
+                    self.look_for_holds(out);
+                }
+                self.tell_found(asker.conn, &key, &found, false, out);
+            }
+            (None, Otherwise::Refuse(refusal)) => {
+                self.refuse(asker.conn, Some(key), refusal, out);
+            }
+            (None, Otherwise::Ask(ask)) => self.ask(asker.conn, &key, *ask, out),
         }
         self.answered(asker);
     }
 
-    fn ack(&self, conn: ConnId, key: &ClientKey, seq: Seq, at: Millis, out: &mut Vec<Effect>) {
+    fn ask(&self, conn: ConnId, key: &ClientKey, ask: AskBack, out: &mut Vec<Effect>) {
+        if let Some(card) = ask.card {
+            self.lay_card(conn, card, out);
+        }
+        let frame = ServerFrame::Ask {
+            key: key.as_str().to_owned(),
+            room: self.room_text(),
+            reason: ask.reason,
+            text: self.facts.texts.ask(ask.reason),
+            spans: ask.spans,
+            masked: ask.masked,
+        };
+        self.send(conn, &frame, out);
+    }
+
+    pub(super) fn ack(
+        &self,
+        conn: ConnId,
+        key: &ClientKey,
+        seq: Seq,
+        at: Millis,
+        out: &mut Vec<Effect>,
+    ) {
         let frame = ServerFrame::Acked {
             key: key.as_str().to_owned(),
             room: self.room_text(),

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::features::gatherings::{Gathering, StoredState};
 use crate::features::rooms::body::Body;
+use crate::features::rooms::hold::Found;
 use crate::features::rooms::life::{AttendedUntil, Grace};
 use crate::features::rooms::line::{Content, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
@@ -51,6 +52,12 @@ fn facts() -> Facts {
             slow_ms: 60_000,
             pause_after_ms: 300_000,
         },
+        holds: HoldTimes {
+            newcomer_lines: 3,
+            newcomer_ms: 10_000,
+            risk_told_ms: 120_000,
+            told_ms: 240_000,
+        },
         about_every_ms: 60_000,
         ring_lines: RING_LINES,
         page_frames: 3,
@@ -66,6 +73,7 @@ fn seen(store: &Store) -> Seen {
         slow_ms: 0,
         last_seq: Seq(store.lines.len() as i64),
         n_changes: store.n_changes,
+        n_holds: 0,
         attended: AttendedUntil(Millis(1_000_000_000)),
         on_duty: Vec::new(),
     }
@@ -256,6 +264,7 @@ impl World {
                 },
                 seen(&store),
                 Vec::new(),
+                Vec::new(),
                 Millis(0),
             ),
             store,
@@ -321,19 +330,19 @@ impl World {
                 asker,
                 author,
                 key,
-                refusal,
+                otherwise,
             } => {
                 let found = self
                     .store
                     .lines
                     .iter()
                     .find(|line| line.author == author && line.key == key);
-                let found = found.map(|line| (line.seq, line.at));
+                let found = found.map(|line| Found::Line(line.seq, line.at));
                 self.beside.push(Input::Looked {
                     asker,
                     key,
                     found,
-                    refusal,
+                    otherwise,
                 });
             }
             Effect::Load { conn, from, to } => {
@@ -401,6 +410,9 @@ impl World {
             | Effect::Publish(_)
             | Effect::Came(_)
             | Effect::Release(_) => {}
+            Effect::KeepHold(_) | Effect::Hold { .. } | Effect::LoadHolds { .. } => {
+                panic!("nothing waits here")
+            }
         }
     }
 
@@ -417,6 +429,7 @@ impl World {
             participant: id(&format!("p{}", conn.0 / 2)),
             name: "n".into(),
             duty: None,
+            declared: false,
         }
     }
 
@@ -490,6 +503,7 @@ impl World {
             3..=6 => {
                 let line = self.new_line("x");
                 let proposed = Proposed {
+                    found: Default::default(),
                     body: Body::known(line.content.body),
                     note: None,
                     no_reply: false,
@@ -533,7 +547,10 @@ impl World {
                 if !self.hints.is_empty() {
                     let n = self.hints.len() as u32;
                     let lines = self.hints.swap_remove(self.below(n) as usize);
-                    self.apply(Input::Elsewhere { lines });
+                    self.apply(Input::Elsewhere {
+                        lines,
+                        marks: Vec::new(),
+                    });
                 }
             }
             11 => {

@@ -16,7 +16,7 @@ impl Shared {
             ..facts()
         };
         Self {
-            room: Room::new(facts, seen(&store), Vec::new(), Millis(0)),
+            room: Room::new(facts, seen(&store), Vec::new(), Vec::new(), Millis(0)),
             store,
         }
     }
@@ -48,6 +48,7 @@ impl Shared {
             participant: id(participant),
             name: "n".into(),
             duty: None,
+            declared: false,
         }
     }
 
@@ -124,6 +125,7 @@ fn p4_a_look_tells_nobody_of_a_line_before_its_author_has_the_answer() {
         who: Shared::who("p1"),
         key: own.key.clone(),
         line: Ok(Proposed {
+            found: Default::default(),
             body: Body::known("own".into()),
             note: None,
             no_reply: false,

@@ -100,7 +100,7 @@ fn lines_that_are_gone_are_named_by_a_gap() {
         gone.content = None;
         *line = Arc::new(gone);
     }
-    let mut room = Room::new(facts(), seen(&store), lines, Millis(0));
+    let mut room = Room::new(facts(), seen(&store), lines, Vec::new(), Millis(0));
     let frames = run_to_entered(&mut room, world.asker(ConnId(0)), Some(Seq(1)));
     let Some(ServerFrame::Entered(entered)) = frames.first() else {
         panic!("no entered")

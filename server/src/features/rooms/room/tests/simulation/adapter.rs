@@ -6,18 +6,24 @@ use super::store::{ChangeRow, KeptRow, Snapshot};
 use crate::features::audit::Entry;
 use crate::features::gatherings::Gathering;
 use crate::features::rooms::body::Body;
+use moderation::Category;
+
+use crate::features::rooms::hold::{Found, Held, HoldAct, HoldCame, HoldKept, NewHold, WhichHold};
 use crate::features::rooms::life::{AttendedUntil, Grace};
 use crate::features::rooms::line::{Line, NewLine, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
-use crate::features::rooms::reading::line_of_frame;
+use crate::features::rooms::policy::Assessed;
+use crate::features::rooms::reading::elsewhere;
 use crate::features::rooms::room::{
-    Asker, Changed, ConnId, Effect, Facts, Input, Kept, Refusal, Room, Seen, Which, Who,
+    Asker, Changed, ConnId, Effect, Facts, HoldAsked, HoldTimes, Input, Kept, Otherwise, Refusal,
+    Room, Seen, Which, Who,
 };
 use crate::features::rooms::ticket::Tickets;
 use crate::platform::clock::Millis;
-use crate::platform::ids::{ClientKey, EpochId, ParticipantId, RoomId, Seq};
+use crate::platform::ids::{ClientKey, EpochId, HoldId, ParticipantId, RoomId, Seq};
 use crate::protocol::{
-    Audience, Duty, EnterMode, EntryKind, Frame, GatheringKind, OnDuty, RefusalCode, StampKind,
+    Audience, Duty, EnterMode, EntryKind, Frame, GatheringKind, HoldEnd, OnDuty, RefusalCode,
+    StampKind,
 };
 
 /// Who somebody is in the room.
@@ -75,7 +81,7 @@ pub(super) enum Told {
     },
     Looked {
         look: Look,
-        found: Option<(Seq, Millis)>,
+        found: Option<Found>,
         works: bool,
     },
     Kept(Vec<KeptRow>),
@@ -101,6 +107,22 @@ pub(super) enum Told {
         key: Option<ClientKey>,
         came: Result<(), RefusalCode>,
     },
+    HoldsKept(Vec<HoldKept>),
+    HoldsNotKept(Vec<(ParticipantId, ClientKey)>),
+    HoldCame {
+        doing: Doing,
+        came: HoldCame,
+    },
+    Holds {
+        rows: Option<Vec<Held>>,
+        complete_to: i64,
+    },
+    MeasureHold {
+        conn: u64,
+        key: String,
+        hold: String,
+        act: HoldAct,
+    },
     /// Frames that another node published.
     Elsewhere {
         frames: Vec<String>,
@@ -125,7 +147,7 @@ pub(super) struct Look {
     asked: Asked,
     pub(super) author: ParticipantId,
     pub(super) key: ClientKey,
-    refusal: Refusal,
+    otherwise: Otherwise,
 }
 
 /// A line to be shown or not.
@@ -138,9 +160,36 @@ pub(super) struct Change {
     pub(super) to: Shows,
 }
 
+/// Something to be done to a hold.
+#[derive(Debug)]
+pub(super) struct Doing {
+    pub(super) which: WhichHold,
+    pub(super) act: HoldAct,
+    pub(super) asked: Option<HoldAsked>,
+}
+
+impl Doing {
+    /// A line was to be taken back by its key, and there is none: it may wait.
+    pub(super) fn taken_back(asked: Asked, author: ParticipantId, key: &str) -> Self {
+        Self {
+            which: WhichHold::Of(author, client_key(key)),
+            act: HoldAct::End(HoldEnd::Withdrawn),
+            asked: Some(HoldAsked {
+                asker: asked.0,
+                key: None,
+            }),
+        }
+    }
+}
+
 /// What a room wants done.
 #[derive(Debug)]
 pub(super) enum Act {
+    KeepHold(NewHold),
+    Hold(Doing),
+    LoadHolds {
+        after: i64,
+    },
     Send {
         conn: u64,
         frame: Frame,
@@ -193,6 +242,7 @@ impl Hosted {
         snapshot: &Snapshot,
         ahead_ms: i64,
         lines: Vec<Arc<Line>>,
+        holds: Vec<Held>,
         now: Millis,
     ) -> Self {
         let facts = Facts {
@@ -205,6 +255,12 @@ impl Hosted {
                 slow_ms: sizes.slow_ms,
                 pause_after_ms: sizes.pause_after_ms,
             },
+            holds: HoldTimes {
+                newcomer_lines: 3,
+                newcomer_ms: 1_500,
+                risk_told_ms: 120_000,
+                told_ms: 240_000,
+            },
             about_every_ms: 60_000,
             ring_lines: sizes.ring_lines,
             page_frames: sizes.page_frames,
@@ -212,7 +268,7 @@ impl Hosted {
             shared: true,
         };
         Self {
-            room: Room::new(facts, seen(snapshot, ahead_ms), lines, now),
+            room: Room::new(facts, seen(snapshot, ahead_ms), lines, holds, now),
             tickets: Tickets::new(Outbox::new(8, 8_000)),
         }
     }
@@ -280,6 +336,7 @@ impl Hosted {
                 },
                 key: client_key(&key),
                 line: Ok(Proposed {
+                    found: found(&body),
                     body: Body::known(body),
                     note: None,
                     no_reply: false,
@@ -312,19 +369,13 @@ impl Hosted {
                 key: client_key(&key),
                 seq: Seq(seq),
                 to,
-                entry: Entry {
-                    actor: "staff".into(),
-                    roles: String::new(),
-                    act: "rooms.hide",
-                    object: String::new(),
-                    reason: String::new(),
-                },
+                entry: entry("rooms.hide"),
             },
             Told::Looked { look, found, works } => Input::Looked {
                 asker: look.asked.0,
                 key: look.key,
                 found,
-                refusal: if works { look.refusal } else { busy() },
+                otherwise: if works { look.otherwise } else { busy().into() },
             },
             Told::Kept(rows) => Input::Kept(
                 rows.into_iter()
@@ -371,13 +422,28 @@ impl Hosted {
                     code => code.into(),
                 }),
             },
-            Told::Elsewhere { frames } => Input::Elsewhere {
-                lines: frames
-                    .iter()
-                    .filter_map(|frame| line_of_frame(frame))
-                    .map(Arc::new)
-                    .collect(),
+            Told::HoldsKept(kept) => Input::HoldsKept(kept),
+            Told::HoldsNotKept(keys) => Input::HoldsNotKept(keys),
+            Told::HoldCame { doing, came } => Input::HoldCame {
+                which: doing.which,
+                act: doing.act,
+                asked: doing.asked,
+                came,
             },
+            Told::Holds { rows, complete_to } => Input::Holds { rows, complete_to },
+            Told::MeasureHold {
+                conn,
+                key,
+                hold,
+                act,
+            } => Input::MeasureHold {
+                asker: self.asker(conn),
+                key: client_key(&key),
+                which: WhichHold::Id(HoldId::parse(&hold).expect("an id")),
+                act,
+                entry: entry("rooms.look"),
+            },
+            Told::Elsewhere { frames } => elsewhere(&frames),
             Told::Seen { snapshot, ahead_ms } => Input::Seen(Box::new(seen(&snapshot, ahead_ms))),
             Told::Tick => Input::Tick,
         }
@@ -399,12 +465,12 @@ fn act(effect: Effect) -> Option<Act> {
             asker,
             author,
             key,
-            refusal,
+            otherwise,
         } => Act::Look(Look {
             asked: Asked(asker),
             author,
             key,
-            refusal,
+            otherwise,
         }),
         Effect::Load { conn, from, to } => Act::Load {
             conn: conn.map(|conn| conn.0),
@@ -446,6 +512,14 @@ fn act(effect: Effect) -> Option<Act> {
                 .map(|frame| frame.as_str().to_owned())
                 .collect(),
         ),
+        Effect::KeepHold(hold) => Act::KeepHold(hold),
+        Effect::Hold {
+            which,
+            act,
+            asked,
+            entry: _,
+        } => Act::Hold(Doing { which, act, asked }),
+        Effect::LoadHolds { after } => Act::LoadHolds { after },
         Effect::Came(_) | Effect::Release(_) => return None,
     })
 }
@@ -483,6 +557,28 @@ pub(super) fn room_id() -> RoomId {
     RoomId::parse("r1").expect("an id")
 }
 
+fn entry(act: &'static str) -> Entry {
+    Entry {
+        actor: "staff".into(),
+        roles: String::new(),
+        act,
+        object: String::new(),
+        reason: String::new(),
+    }
+}
+
+/// What the assessment makes of a line here: some are read by a human first.
+fn found(body: &str) -> Assessed {
+    if !body.starts_with("held") {
+        return Assessed::default();
+    }
+    Assessed {
+        category: Category::Threat,
+        action: Category::Threat.action(),
+        ..Assessed::default()
+    }
+}
+
 fn busy() -> Refusal {
     Refusal {
         code: RefusalCode::Busy,
@@ -495,6 +591,7 @@ fn person(who: &Person) -> Who {
         participant: participant(&who.id),
         name: who.id.clone(),
         duty: who.on_duty.then_some(Duty::Supporter),
+        declared: true,
     }
 }
 
@@ -511,10 +608,11 @@ fn seen(snapshot: &Snapshot, ahead_ms: i64) -> Seen {
             forgets: Millis(snapshot.ends + 1_000_000),
         },
         state: snapshot.state,
-        guard: 0,
+        guard: snapshot.guard,
         slow_ms: snapshot.slow_ms,
         last_seq: Seq(snapshot.last_seq),
         n_changes: snapshot.n_changes,
+        n_holds: snapshot.n_holds,
         attended: AttendedUntil(Millis(snapshot.attended + ahead_ms)),
         on_duty: snapshot
             .on_duty

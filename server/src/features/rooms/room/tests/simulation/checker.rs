@@ -38,6 +38,8 @@ pub(super) enum Broken {
     Apart,
     /// When all is quiet, something has not been answered.
     Unanswered,
+    /// A hold ended twice, or otherwise than it was told.
+    Hold,
     /// The room did what no client understands, or panicked.
     Wild,
 }
@@ -80,6 +82,10 @@ pub(super) struct Attempts {
     /// An answer that leaves open whether it was kept was given, or was lost with its connection.
     pub(super) unsure: bool,
     pub(super) acked: Option<(i64, String)>,
+    /// It waits, or waited: its end may come at any time.
+    pub(super) held: bool,
+    /// Its author was told that it is not said.
+    pub(super) rejected: bool,
     /// When rooms took it, and since when each of them could have known better.
     pub(super) taken: Vec<Taken>,
 }
@@ -149,6 +155,8 @@ pub(super) struct Checker {
     /// When a node, or any node, first told that a line is hidden.
     pub(super) node_hid: BTreeMap<(usize, u32, i64), i64>,
     pub(super) first_hid: BTreeMap<i64, i64>,
+    /// How each hold ended, by its id.
+    pub(super) ends: BTreeMap<String, String>,
     pub(super) n_kept: usize,
     pub(super) violation: Option<Violation>,
 }
@@ -165,6 +173,7 @@ impl Checker {
             views: BTreeMap::new(),
             node_hid: BTreeMap::new(),
             first_hid: BTreeMap::new(),
+            ends: BTreeMap::new(),
             n_kept: 0,
             violation: None,
         }
@@ -259,6 +268,10 @@ impl Checker {
         }
         self.node_hid.clear();
         self.first_hid.clear();
+        self.ends.clear();
+        for attempts in self.attempts.values_mut() {
+            attempts.rejected = false;
+        }
     }
 
     pub(super) fn opened(&mut self, conn: u64, author: &str) {
@@ -449,6 +462,13 @@ impl Checker {
             Word::Acked { key, seq, at } => self.acked(view, key, *seq, at),
             Word::Refused { key, code } => self.refused(view, key.as_deref(), code),
             Word::Done => Ok(()),
+            Word::Ask { key } => self.refused(view, Some(key), "ask"),
+            Word::Held { key } => self.held(view, key),
+            Word::Hold { .. } => view.place.as_ref().map(|_| ()).ok_or_else(outside),
+            Word::HoldDone { hold, how } => match self.ends.get(hold) {
+                Some(ended) if ended == how => Ok(()),
+                ended => Err((Broken::Hold, format!("the store has {ended:?}"))),
+            },
             Word::Left { why } => {
                 let was_in = view.place.take().is_some();
                 // Somebody may leave before they are in; they asked for it.
@@ -559,6 +579,12 @@ impl Checker {
                 _ => return Err((Broken::Wild, "neither said nor hidden".into())),
             }
         }
+        for key in &entered.waiting {
+            let id = (view.author.clone(), key.clone());
+            if let Some(attempts) = self.attempts.get_mut(&id) {
+                attempts.held = true;
+            }
+        }
         view.place = Some(place);
         view.is_doubtful = false;
         Ok(())
@@ -571,11 +597,16 @@ impl Checker {
         seq: i64,
         at: &str,
     ) -> Result<(), (Broken, String)> {
-        let Some(idx) = view.says.iter().position(|say| say.key == key) else {
-            return Err((Broken::Repeat, "acked without being asked".into()));
-        };
-        view.says.remove(idx);
         let id = (view.author.clone(), key.to_owned());
+        let waited = self.attempts.get(&id).is_some_and(|attempts| attempts.held);
+        let asked = view.says.iter().position(|say| say.key == key);
+        match asked {
+            Some(idx) => {
+                view.says.remove(idx);
+            }
+            None if waited => {}
+            None => return Err((Broken::Repeat, "acked without being asked".into())),
+        }
         if self.by_key.get(&id).is_none_or(|seqs| *seqs != [seq]) {
             return Err((
                 Broken::Acked,
@@ -585,7 +616,7 @@ impl Checker {
         let Some(attempts) = self.attempts.get_mut(&id) else {
             return Err((Broken::Repeat, "acked and never said".into()));
         };
-        attempts.n_open -= 1;
+        attempts.n_open -= u32::from(asked.is_some());
         let answer = (seq, at.to_owned());
         match &attempts.acked {
             Some(first) if *first != answer => {
@@ -610,6 +641,12 @@ impl Checker {
             view.is_doubtful |= !view.enters.is_empty();
             return Ok(());
         };
+        let own = (view.author.clone(), key.to_owned());
+        if code == "rejected"
+            && let Some(attempts) = self.attempts.get_mut(&own)
+        {
+            attempts.rejected = true;
+        }
         // A measure has a key, too.
         let Some(idx) = view.says.iter().position(|say| say.key == key) else {
             return Ok(());

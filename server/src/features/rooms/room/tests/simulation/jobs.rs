@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::adapter::{Asked, Change, Hosted, Look, Told, WhichLine, client_key};
+use super::adapter::{Asked, Change, Doing, Hosted, Look, Told, WhichLine, client_key};
 use super::plants::Plant;
 use super::store::{ChangeCame, ChangeRow, Snapshot};
 use super::world::{Event, World};
+use crate::features::rooms::hold::{HoldCame, NewHold};
 use crate::features::rooms::line::{Line, Shows};
 use crate::platform::bus::News;
 use crate::platform::ids::{ClientKey, Seq};
@@ -28,6 +29,11 @@ pub(super) enum Job {
         row: ChangeRow,
     },
     Changes {
+        after: i64,
+    },
+    KeepHold(NewHold),
+    Hold(Doing),
+    Holds {
         after: i64,
     },
     /// The words of lines that are shown again are read after the changes themselves.
@@ -59,7 +65,7 @@ impl World {
             }
             Job::Look(look) => {
                 let found = (!fails)
-                    .then(|| self.store.kept_before(&look.author, &look.key))
+                    .then(|| self.store.found(&look.author, &look.key))
                     .flatten();
                 let works = !fails;
                 self.tells(node, life, vec![Told::Looked { look, found, works }]);
@@ -77,6 +83,36 @@ impl World {
                 // A node that died may have been heard before.
                 let fails = if lives { fails } else { self.dice.percent(50) };
                 self.changes(node, life, fails, change);
+            }
+            Job::KeepHold(new) => {
+                let fails = if lives { fails } else { self.dice.percent(50) };
+                let id = (new.author.clone(), new.key.clone());
+                if fails {
+                    return self.tells(node, life, vec![Told::HoldsNotKept(vec![id])]);
+                }
+                let at = self.node_now(node);
+                let kept = self.store.keep_holds(&[new], at);
+                self.note(41, || format!("{} waits", id.1.as_str()));
+                if lives {
+                    self.publishes(node, News::Head);
+                }
+                let is_lost = self.dice.percent(self.setup.outcomes_lost);
+                let told = if is_lost {
+                    Told::HoldsNotKept(vec![id])
+                } else {
+                    Told::HoldsKept(kept)
+                };
+                self.tells(node, life, vec![told]);
+            }
+            Job::Hold(doing) => {
+                let fails = if lives { fails } else { self.dice.percent(50) };
+                self.acts_on_hold(node, life, fails, doing);
+            }
+            Job::Holds { after } => {
+                let rows = (!fails).then(|| self.store.holds_after(after));
+                let newest = rows.iter().flatten().map(|held| held.change_n).max();
+                let complete_to = newest.unwrap_or(after);
+                self.tells(node, life, vec![Told::Holds { rows, complete_to }]);
             }
             Job::WordsOf { asked, key, row } => {
                 let lines = if fails {
@@ -167,6 +203,7 @@ impl World {
                     &snapshot,
                     ahead_ms,
                     lines,
+                    self.store.holds_after(0),
                     now,
                 );
                 self.nodes[node].known_at = snapshot.read_at;
@@ -177,6 +214,33 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn acts_on_hold(&mut self, node: usize, life: u32, fails: bool, doing: Doing) {
+        let came = if fails {
+            HoldCame::Failed
+        } else {
+            let at = self.node_now(node);
+            self.store.act_on_hold(&doing.which, doing.act, at)
+        };
+        if let HoldCame::Done { hold, line } = &came {
+            let (id, key) = (hold.id.as_str().to_owned(), hold.key.as_str().to_owned());
+            let act = doing.act;
+            self.note(42, || format!("{id} ({key}): {act:?}"));
+            if let Some((how, _)) = hold.ended {
+                let author = hold.author.as_str();
+                self.checker.hold_ended(author, &key, &id, how);
+            }
+            if let Some(line) = line {
+                let body = line.content.as_ref().map_or("", |content| &content.body);
+                let (author, now) = (line.author.as_str(), self.now);
+                self.checker.kept(line.seq.get(), author, &key, body, now);
+            }
+            if self.lives(node, life) {
+                self.publishes(node, News::Head);
+            }
+        }
+        self.tells(node, life, vec![Told::HoldCame { doing, came }]);
     }
 
     fn changes(&mut self, node: usize, life: u32, fails: bool, change: Change) {
@@ -191,6 +255,10 @@ impl World {
             let came = Err(RefusalCode::Busy);
             return self.tells(node, life, vec![Told::ChangeDone { asked, key, came }]);
         }
+        let by_key = match &which {
+            WhichLine::Key(key) => Some(key.clone()),
+            WhichLine::Seq(_) => None,
+        };
         let seq = match which {
             WhichLine::Seq(seq) => Some(Seq(seq)),
             WhichLine::Key(key) => author
@@ -198,6 +266,12 @@ impl World {
                 .and_then(|author| self.store.kept_before(author, &client_key(&key)))
                 .map(|(seq, _)| seq),
         };
+        if let (None, Some(key), Some(author)) = (seq, by_key, &author)
+            && self.store.hold_of(author, &client_key(&key)).is_some()
+        {
+            let doing = Doing::taken_back(asked, author.clone(), &key);
+            return self.acts_on_hold(node, life, false, doing);
+        }
         let came = seq.map_or(ChangeCame::NotYours, |seq| {
             self.store.change(seq, author.as_ref(), to)
         });

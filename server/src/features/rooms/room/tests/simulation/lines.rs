@@ -9,17 +9,37 @@ use super::setup::{LEASE_MS, RENEW_MS};
 use super::store::Lease;
 use super::words::Word;
 use super::world::{Event, Item, World};
+use crate::features::rooms::hold::HoldAct;
 use crate::features::rooms::line::Shows;
 
 /// What a client sends.
 #[derive(Clone, Debug)]
 pub(super) enum Asks {
-    Enter { after: Option<i64> },
-    Say { key: String, body: String },
+    Enter {
+        after: Option<i64>,
+    },
+    Say {
+        key: String,
+        body: String,
+    },
     Unsay(WhichLine),
-    Stamp { seq: i64, on: bool },
-    Lamp { on: bool },
-    Measure { key: String, seq: i64, to: Shows },
+    Stamp {
+        seq: i64,
+        on: bool,
+    },
+    Lamp {
+        on: bool,
+    },
+    Measure {
+        key: String,
+        seq: i64,
+        to: Shows,
+    },
+    MeasureHold {
+        key: String,
+        hold: String,
+        act: HoldAct,
+    },
     Leave,
 }
 
@@ -133,10 +153,16 @@ impl World {
             }
             Asks::Stamp { seq, on } => Told::Stamp { conn, who, seq, on },
             Asks::Lamp { on } => Told::Lamp { conn, on },
-            Asks::Measure { key, .. } if entered != Some(true) => {
+            Asks::Measure { key, .. } | Asks::MeasureHold { key, .. } if entered != Some(true) => {
                 return self.edge_refuses(node, conn, Some(key), "not_allowed");
             }
             Asks::Measure { key, seq, to } => Told::Measure { conn, key, seq, to },
+            Asks::MeasureHold { key, hold, act } => Told::MeasureHold {
+                conn,
+                key,
+                hold,
+                act,
+            },
             Asks::Leave => {
                 let Some(is_on_duty) = entered else {
                     return self.edge_refuses(node, conn, None, "not_entered");

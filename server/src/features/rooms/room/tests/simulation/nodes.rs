@@ -288,6 +288,9 @@ impl World {
             }
             Act::Load { conn, from, to } => self.asks(node, Job::Load { conn, from, to }),
             Act::Change(change) => self.asks(node, Job::Change(change)),
+            Act::KeepHold(new) => self.asks(node, Job::KeepHold(new)),
+            Act::Hold(doing) => self.asks(node, Job::Hold(doing)),
+            Act::LoadHolds { after } => self.asks(node, Job::Holds { after }),
             Act::LoadChanges { after } => self.asks(node, Job::Changes { after }),
             Act::Publish(frames) => {
                 let mut frames = frames;

@@ -9,7 +9,9 @@ use super::nodes::Envelope;
 use super::setup::SKEW_MS;
 use super::words::Word;
 use super::world::{Event, World};
+use crate::features::rooms::hold::HoldAct;
 use crate::features::rooms::line::Shows;
+use crate::protocol::HoldEnd;
 
 pub(super) struct Saying {
     body: String,
@@ -31,6 +33,8 @@ pub(super) struct Member {
     pub(super) unanswered: BTreeMap<String, Saying>,
     pub(super) keys: Vec<String>,
     pub(super) own: Vec<i64>,
+    /// What waits, as somebody on duty was told.
+    pub(super) holds: Vec<String>,
 }
 
 impl Member {
@@ -49,6 +53,7 @@ impl Member {
             unanswered: BTreeMap::new(),
             keys: Vec::new(),
             own: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
@@ -220,6 +225,19 @@ impl World {
             }
             55..=59 => self.sends(conn, Asks::Stamp { seq: near, on }),
             60..=62 => self.sends(conn, Asks::Lamp { on }),
+            63..=77 if state.on_duty && on && !state.holds.is_empty() => {
+                let n = self.dice.below(state.holds.len() as u32) as usize;
+                let hold = self.members[member].holds[n].clone();
+                self.n_keys += 1;
+                let key = format!("m{}", self.n_keys);
+                let act = self.dice.pick(&[
+                    HoldAct::Look,
+                    HoldAct::End(HoldEnd::Approved),
+                    HoldAct::End(HoldEnd::Approved),
+                    HoldAct::End(HoldEnd::Rejected),
+                ]);
+                self.sends(conn, Asks::MeasureHold { key, hold, act });
+            }
             63..=77 if state.on_duty => {
                 self.n_keys += 1;
                 let key = format!("m{}", self.n_keys);
@@ -309,7 +327,9 @@ impl World {
     fn says_new(&mut self, member: usize) {
         self.n_keys += 1;
         let key = format!("k{}", self.n_keys);
-        let body = format!("line {key}");
+        let waits = self.dice.percent(self.setup.n_held);
+        let sort = if waits { "held" } else { "line" };
+        let body = format!("{sort} {key}");
         let state = &mut self.members[member];
         state.keys.push(key.clone());
         let saying = Saying {
@@ -433,7 +453,10 @@ impl World {
         };
         let Some(idx) = state.member else {
             // A form has its answer.
-            if matches!(word, Word::Acked { .. } | Word::Refused { .. }) {
+            if matches!(
+                word,
+                Word::Acked { .. } | Word::Ask { .. } | Word::Held { .. } | Word::Refused { .. }
+            ) {
                 self.cuts(conn);
             }
             return;
@@ -458,12 +481,22 @@ impl World {
             }
             Word::Waiting => member.n_entering = 0,
             Word::Said(_) | Word::Hidden { .. } => follows(member, word),
-            Word::Acked { key, .. } => {
+            Word::Hold { hold } => {
+                if !member.on_duty {
+                    let what = format!("{hold} is told to somebody who is not on duty");
+                    self.checker.broken(Broken::Leak, what);
+                } else if !member.holds.contains(hold) {
+                    member.holds.push(hold.clone());
+                }
+            }
+            Word::HoldDone { hold, .. } => member.holds.retain(|open| open != hold),
+            Word::Acked { key, .. } | Word::Ask { key } | Word::Held { key } => {
                 member.unanswered.remove(key);
             }
             Word::Refused { key: None, code } => {
                 // Whichever it answers, somebody who waits to come in comes in again.
-                if member.n_entering > 0 || !member.is_in {
+                // One that is busy may be an `enter` whose place another refusal was taken for.
+                if member.n_entering > 0 || !member.is_in || code == "busy" {
                     member.is_in = false;
                     member.n_entering = 0;
                     if code == "room_closed" {

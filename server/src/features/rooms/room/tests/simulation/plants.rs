@@ -35,10 +35,12 @@ pub(super) enum Plant {
     HintFalsified,
     /// The store is never asked for what hints did not bring.
     NeverCompared,
+    /// A hold that has ended ends again.
+    HoldEndsTwice,
 }
 
 impl Plant {
-    pub(super) const ALL: [Plant; 15] = [
+    pub(super) const ALL: [Plant; 16] = [
         Plant::DeliveryDropped,
         Plant::DeliveryDoubled,
         Plant::DeliveriesSwapped,
@@ -54,6 +56,7 @@ impl Plant {
         Plant::StandingNotRead,
         Plant::HintFalsified,
         Plant::NeverCompared,
+        Plant::HoldEndsTwice,
     ];
 
     /// As what the judge may see it.
@@ -74,6 +77,7 @@ impl Plant {
             Plant::StandingNotRead => &[Broken::Unattended, Broken::Outside, Broken::Apart],
             Plant::HintFalsified => &[Broken::Words],
             Plant::NeverCompared => &[Broken::Apart],
+            Plant::HoldEndsTwice => &[Broken::Hold, Broken::Acked, Broken::Words],
         }
     }
 }

@@ -72,6 +72,10 @@ pub(super) struct Setup {
     pub(super) is_moved: bool,
     /// An old copy of the store is put back once.
     pub(super) is_restored: bool,
+    /// In percent of lines: those that a human reads first.
+    pub(super) n_held: u32,
+    /// 1: the first lines of each wait for a while.
+    pub(super) guard: u8,
 }
 
 impl Setup {
@@ -125,6 +129,8 @@ impl Setup {
             },
             is_moved: dice.percent(20),
             is_restored: dice.percent(8),
+            n_held: dice.pick(&[0, 0, 10, 40]),
+            guard: dice.pick(&[0, 0, 0, 1]),
         }
     }
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::plants::Plant;
 use crate::features::gatherings::StoredState;
+use crate::features::rooms::hold::{
+    Found, Held, HeldWords, HoldAct, HoldCame, HoldClock, HoldKept, NewHold, WhichHold,
+};
 use crate::features::rooms::line::{Line, NewLine, Shows};
 use crate::platform::clock::Millis;
-use crate::platform::ids::{ClientKey, ParticipantId, Seq};
-use crate::protocol::StampKind;
+use crate::platform::ids::{ClientKey, HoldId, ParticipantId, Seq};
+use crate::protocol::{HoldEnd, StampKind};
 
 /// When the hour began; nobody has been there before.
 pub(super) const STARTS: i64 = 1_000_000;
@@ -50,6 +53,8 @@ pub(super) struct Snapshot {
     pub(super) slow_ms: u32,
     pub(super) last_seq: i64,
     pub(super) n_changes: i64,
+    pub(super) n_holds: i64,
+    pub(super) guard: u8,
     pub(super) attended: i64,
     pub(super) ends: i64,
     pub(super) on_duty: Vec<String>,
@@ -80,6 +85,9 @@ pub(super) struct Store {
     pub(super) epoch: u32,
     pub(super) plant: Option<Plant>,
     n_planted: u32,
+    pub(super) holds: Vec<Held>,
+    n_holds: i64,
+    pub(super) guard: u8,
 }
 
 impl Store {
@@ -96,6 +104,9 @@ impl Store {
             epoch: 1,
             plant,
             n_planted: 0,
+            holds: Vec::new(),
+            n_holds: 0,
+            guard: 0,
         }
     }
 
@@ -127,6 +138,16 @@ impl Store {
                     key: one.key.clone(),
                     seq: Seq(seq.get() + i64::from(renumbered)),
                     at,
+                    line: None,
+                });
+                continue;
+            }
+            if let Some(held) = self.hold_of(&one.author, &one.key) {
+                kept.push(KeptRow {
+                    author: one.author.clone(),
+                    key: one.key.clone(),
+                    seq: Seq::NONE,
+                    at: held.at,
                     line: None,
                 });
                 continue;
@@ -174,6 +195,128 @@ impl Store {
             .iter()
             .find(|line| line.author == *author && line.key == *key)
             .map(|line| (line.seq, line.at))
+    }
+
+    pub(super) fn hold_of(&self, author: &ParticipantId, key: &ClientKey) -> Option<&Held> {
+        self.holds
+            .iter()
+            .find(|held| held.author == *author && held.key == *key)
+    }
+
+    /// What stands under a key.
+    pub(super) fn found(&self, author: &ParticipantId, key: &ClientKey) -> Option<Found> {
+        let line = self.kept_before(author, key);
+        let held = self.hold_of(author, key).cloned();
+        line.map(|(seq, at)| Found::Line(seq, at))
+            .or_else(|| held.map(|held| Found::Hold(Box::new(held))))
+    }
+
+    /// One transaction: each waits, unless its key is there.
+    pub(super) fn keep_holds(&mut self, new: &[NewHold], at: Millis) -> Vec<HoldKept> {
+        let mut kept = Vec::new();
+        for one in new {
+            let before = self.found(&one.author, &one.key);
+            let is_new = before.is_none();
+            let found = before.unwrap_or_else(|| {
+                self.n_holds += 1;
+                let n = self.holds.len() as i64 + 1;
+                let held = Held {
+                    id: HoldId::parse(&format!("h{n}")).expect("an id"),
+                    n,
+                    author: one.author.clone(),
+                    key: one.key.clone(),
+                    reason: one.reason,
+                    at,
+                    clock: HoldClock::Runs(one.due),
+                    looked: false,
+                    told: false,
+                    ended: None,
+                    seq: None,
+                    change_n: self.n_holds,
+                    words: Some(one.words.clone()),
+                };
+                self.holds.push(held.clone());
+                Found::Hold(Box::new(held))
+            });
+            kept.push(HoldKept {
+                author: one.author.clone(),
+                key: one.key.clone(),
+                found,
+                is_new,
+            });
+        }
+        kept
+    }
+
+    /// One transaction: the first finds it open.
+    pub(super) fn act_on_hold(&mut self, which: &WhichHold, act: HoldAct, at: Millis) -> HoldCame {
+        let idx = self.holds.iter().position(|held| match which {
+            WhichHold::Id(id) => held.id == *id,
+            WhichHold::Of(author, key) => held.author == *author && held.key == *key,
+        });
+        let Some(idx) = idx else {
+            return HoldCame::Not(None);
+        };
+        let mut held = self.holds[idx].clone();
+        let is_so = match (act, held.clock) {
+            _ if held.ended.is_some() => !self.plants(Plant::HoldEndsTwice),
+            (HoldAct::End(_), _) => false,
+            (HoldAct::Look, _) => held.looked,
+            (HoldAct::Tell | HoldAct::Stand(_), clock) => !matches!(clock, HoldClock::Runs(_)),
+            (HoldAct::Run(_), clock) => !matches!(clock, HoldClock::Stands(_)),
+        };
+        if is_so {
+            return HoldCame::Not(Some(Box::new(held)));
+        }
+        self.n_holds += 1;
+        held.change_n = self.n_holds;
+        let mut line = None;
+        match act {
+            HoldAct::Look => (held.looked, held.clock) = (true, HoldClock::Off),
+            HoldAct::Tell => (held.told, held.clock) = (true, HoldClock::Off),
+            HoldAct::Stand(left_ms) => held.clock = HoldClock::Stands(left_ms),
+            HoldAct::Run(due) => held.clock = HoldClock::Runs(due),
+            HoldAct::End(how) => {
+                held.ended = Some((how, at));
+                held.clock = HoldClock::Off;
+                let words = held.words.take().unwrap_or_else(|| HeldWords {
+                    content: super::world::content("held", "x"),
+                    spans: Vec::new(),
+                    card: None,
+                });
+                if matches!(how, HoldEnd::Approved | HoldEnd::Passed) {
+                    self.last_seq += 1;
+                    let passed = Line {
+                        seq: Seq(self.last_seq),
+                        author: held.author.clone(),
+                        key: held.key.clone(),
+                        at,
+                        shows: Shows::Yes,
+                        content: Some(words.content),
+                        stamps: BTreeSet::new(),
+                    };
+                    held.seq = Some(passed.seq);
+                    self.lines.push(passed.clone());
+                    line = Some(Arc::new(passed));
+                }
+            }
+        }
+        self.holds[idx] = held.clone();
+        HoldCame::Done {
+            hold: Box::new(held),
+            line,
+        }
+    }
+
+    pub(super) fn holds_after(&self, after: i64) -> Vec<Held> {
+        let mut rows: Vec<Held> = self
+            .holds
+            .iter()
+            .filter(|held| held.change_n > after)
+            .cloned()
+            .collect();
+        rows.sort_by_key(|held| held.change_n);
+        rows
     }
 
     pub(super) fn range(&self, from: Seq, to: Seq) -> Vec<Arc<Line>> {
@@ -288,6 +431,8 @@ impl Store {
             slow_ms: self.slow_ms,
             last_seq: self.last_seq,
             n_changes: self.n_changes,
+            n_holds: self.n_holds,
+            guard: self.guard,
             attended: self
                 .leases
                 .iter()

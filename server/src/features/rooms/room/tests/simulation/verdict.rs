@@ -1,10 +1,43 @@
-//! What must hold once all is quiet.
+//! What must be true of holds, and of everything once all is quiet.
 
-use super::checker::{Broken, Checker, Row};
+use super::checker::{Broken, Checker, Row, View};
 use super::words::HeadWord;
 use crate::features::rooms::line::Shows;
+use crate::protocol::HoldEnd;
 
 impl Checker {
+    /// The store has ended a hold.
+    pub(super) fn hold_ended(&mut self, author: &str, key: &str, hold: &str, how: HoldEnd) {
+        let id = (author.to_owned(), key.to_owned());
+        if let Some(attempts) = self.attempts.get_mut(&id) {
+            attempts.held = true;
+        }
+        let how = how.as_str().to_owned();
+        if let Some(before) = self.ends.insert(hold.to_owned(), how.clone()) {
+            self.broken(
+                Broken::Hold,
+                format!("{hold} ({key} of {author}) ended as {before} and as {how}"),
+            );
+        }
+    }
+
+    /// Somebody's line waits: an answer, or a further word about it.
+    pub(super) fn held(&mut self, view: &mut View, key: &str) -> Result<(), (Broken, String)> {
+        let id = (view.author.clone(), key.to_owned());
+        let Some(attempts) = self.attempts.get_mut(&id) else {
+            return Err((Broken::Repeat, "held and never said".into()));
+        };
+        if let Some(idx) = view.says.iter().position(|say| say.key == key) {
+            let say = view.says.remove(idx);
+            attempts.n_open -= 1;
+            if say.was_kept {
+                return Err((Broken::Repeat, "held, and was kept before".into()));
+            }
+        }
+        attempts.held = true;
+        Ok(())
+    }
+
     /// All is quiet: whoever is in the room sees what the store has.
     pub(super) fn at_rest(&mut self, conn: u64, member_is_in: bool, truth: Option<&HeadWord>) {
         let Some(view) = self.views.get(&conn) else {
@@ -64,7 +97,16 @@ impl Checker {
             {
                 found = Some((Broken::Acked, format!("{} was acked, kept {seqs:?}", id.1)));
             }
-            let refused = attempts.acked.is_none() && attempts.n_open == 0 && !attempts.unsure;
+            let refused = attempts.acked.is_none()
+                && attempts.n_open == 0
+                && !attempts.unsure
+                && !attempts.held;
+            if attempts.rejected && seqs.is_some() {
+                found = Some((
+                    Broken::Hold,
+                    format!("{} was not let pass, kept {seqs:?}", id.1),
+                ));
+            }
             if refused && seqs.is_some() {
                 found = Some((
                     Broken::Repeat,

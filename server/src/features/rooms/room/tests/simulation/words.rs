@@ -29,6 +29,8 @@ pub(super) struct EnteredWord {
     pub(super) last_seq: i64,
     pub(super) gap: Option<(i64, i64)>,
     pub(super) messages: Vec<Word>,
+    /// The keys of one's own lines that wait.
+    pub(super) waiting: Vec<String>,
 }
 
 /// One frame.
@@ -57,6 +59,21 @@ pub(super) enum Word {
         code: String,
     },
     Done,
+    /// Of those on duty, whose lines are never held.
+    Ask {
+        key: String,
+    },
+    Held {
+        key: String,
+    },
+    /// To those on duty.
+    Hold {
+        hold: String,
+    },
+    HoldDone {
+        hold: String,
+        how: String,
+    },
     Room(HeadWord),
     Left {
         why: String,
@@ -83,6 +100,10 @@ impl Word {
                 gap: value
                     .get("gap")
                     .map(|gap| (number(gap, "from"), number(gap, "to"))),
+                waiting: list(value, "waiting_lines")
+                    .iter()
+                    .map(|line| string(line, "key"))
+                    .collect(),
                 messages: list(value, "messages").iter().map(Word::of).collect(),
             })),
             "waiting" => Word::Waiting,
@@ -107,6 +128,19 @@ impl Word {
                 code: string(value, "code"),
             },
             "done" => Word::Done,
+            "ask" => Word::Ask {
+                key: string(value, "key"),
+            },
+            "held" => Word::Held {
+                key: string(value, "key"),
+            },
+            "hold" => Word::Hold {
+                hold: string(value, "hold"),
+            },
+            "hold_done" => Word::HoldDone {
+                hold: string(value, "hold"),
+                how: string(value, "how"),
+            },
             "room" => Word::Room(head(value)),
             "left" => Word::Left {
                 why: string(value, "why"),
@@ -136,6 +170,10 @@ impl Word {
             Word::Acked { key, seq, .. } => format!("acked {key}={seq}"),
             Word::Refused { key, code } => format!("refused {key:?} {code}"),
             Word::Done => "done".into(),
+            Word::Ask { key } => format!("ask {key}"),
+            Word::Held { key } => format!("held {key}"),
+            Word::Hold { hold } => format!("hold {hold}"),
+            Word::HoldDone { hold, how } => format!("hold_done {hold} {how}"),
             Word::Room(head) => format!("room {} duty={}", head.state, head.on_duty.len()),
             Word::Left { why } => format!("left {why}"),
             Word::Unknown(text) => format!("? {text}"),

@@ -18,6 +18,7 @@ use crate::features::rooms::line::{Content, NewLine, Shows};
 use crate::platform::bus::LocalNet;
 use crate::platform::clock::Millis;
 use crate::platform::ids::SeededChance;
+use crate::protocol::HoldReason;
 
 /// What is under way. A node is named with its life: what a dead one asked for comes back to nobody.
 pub(super) enum Event {
@@ -108,7 +109,8 @@ impl World {
             setup.bus,
             std::sync::Arc::new(SeededChance::new(seed ^ 0x5EED)),
         );
-        let store = Store::new(STARTS + setup.lasts_ms, plant);
+        let mut store = Store::new(STARTS + setup.lasts_ms, plant);
+        store.guard = setup.guard;
         let checker = Checker::new(Bounds {
             pause_after_ms: setup.sizes.pause_after_ms,
             skew_ms: 2 * SKEW_MS,
@@ -366,6 +368,18 @@ impl World {
         for (conn, member_is_in) in conns {
             self.checker.at_rest(conn, member_is_in, truth.as_ref());
         }
+        let waits = self
+            .store
+            .holds
+            .iter()
+            .find(|held| held.ended.is_none() && held.reason == HoldReason::Newcomer);
+        if let (Some(held), Some(truth)) = (waits, &truth)
+            && matches!(truth.state.as_str(), "open" | "last_call")
+            && !held.looked
+        {
+            let what = format!("{} did not pass by itself", held.key.as_str());
+            self.checker.broken(super::checker::Broken::Hold, what);
+        }
         if truth.is_some() {
             self.judge_words();
         }
@@ -391,7 +405,7 @@ impl World {
         let is_slow = state != "paused" && state != "afterglow" && alone_ms > sizes.slow_after_ms;
         Some(super::words::HeadWord {
             state: state.into(),
-            guard: 0,
+            guard: i64::from(self.setup.guard),
             slow_ms: if is_slow { i64::from(sizes.slow_ms) } else { 0 },
             on_duty: snapshot.on_duty,
         })
