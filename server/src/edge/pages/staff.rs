@@ -2,9 +2,10 @@
 
 use askama::Template;
 
+#[cfg(test)]
+use super::Desk;
 use super::{
-    Audience, Desk, HoldRow, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words,
-    kind_key,
+    Audience, HoldRow, Kind, OnDuty, Page, Role, RoomState, Speak, Worded, duty_words, kind_key,
 };
 
 /// `/s`. POST fields: `id`, `password`, `totp`.
