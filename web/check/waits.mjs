@@ -153,8 +153,9 @@ const RISK = { first: '受け取りました。まず、今日の担当が先に
   await page.fill('#say', 'もう、ここまでにします');
   await page.click('#send');
   const said = await heard(hand, 'say');
-  hand.send({ ...frame('held'), key: said.key, room: 'r1', reason: 'risk', text: RISK.first });
+  // The server lays the card first.
   hand.send(frame('card'));
+  hand.send({ ...frame('held'), key: said.key, room: 'r1', reason: 'risk', text: RISK.first });
   await page.waitForSelector('#own .state strong');
   assert.equal(await page.textContent('#own .state p'), RISK.first);
   assert.equal(await page.textContent('#own .said'), 'もう、ここまでにします');
@@ -184,6 +185,10 @@ const RISK = { first: '受け取りました。まず、今日の担当が先に
   await page.waitForSelector('#own .state strong');
   assert.equal(await page.$$eval('#own li', (rows) => rows.length), 1);
   assert.ok(!(await page.textContent('#own')).includes(texts['desk.look']), 'it does not look as if somebody read it');
+  const asked = await until('the key again', () => hand.heard.filter((one) => one.type === 'say' && one.key === said.key).pop());
+  assert.equal(asked.body, 'もう、ここまでにします');
+  hand.send({ ...frame('held'), key: said.key, room: 'r1', reason: 'risk', text: RISK.later });
+  await page.waitForFunction((words) => document.querySelector('#own .state p').textContent === words, RISK.later);
   hand.waiting = [];
   hand.lines.push({ ...hand.lines[0], seq: 2, from: { id: 'p1', name: 'こもれび' }, body: 'もう、ここまでにします' });
   hand.send({ ...frame('acked'), key: said.key, room: 'r1', seq: 2 });

@@ -238,6 +238,7 @@ function begin(main) {
     const news = frame.type === 'held' && line && line.status === 'held' && line.text !== frame.text;
     if (news && !inSight(get('own'))) set(Object.assign({}, state, { notice: frame.text }));
     else tell(frame, line);
+    if (frame.type === 'held' && !news && line && state.card && !inSight(get('own'))) toLaid('card', ABOVE_CARD_PX);
     if (frame.type === 'hold' && !waited.some(function (one) { return one.hold === frame.hold; })) {
       state.holds.forEach(function (one) { if (one.hold === frame.hold) bar.say(one); });
     }
@@ -246,9 +247,11 @@ function begin(main) {
       if (before < state.last_seq) arrived(before);
       catching = false;
       sendAll();
-      // What was taken back while the line was cut.
       frame.waiting_lines.forEach(function (waits) {
+        const own = find(waits.key);
+        // What was taken back while the line was cut; and for the others the same key again brings the words that are so now.
         if (state.withdrawn[waits.key]) net.send({ type: 'unsay', room: room, key: waits.key });
+        else if (own && own.status === 'held') net.send(states.frameOf(room, own));
       });
       if (duty) net.send({ type: 'ping', n: SETTLES });
     }
@@ -296,6 +299,8 @@ function begin(main) {
     const bottom = form.getBoundingClientRect().bottom + window.pageYOffset;
     const main1 = main.getBoundingClientRect().bottom + window.pageYOffset;
     window.scrollTo(0, Math.max(bottom, main1) - window.innerHeight);
+    // The event of scrolling comes later; what arrives before it has to know.
+    measureEnd();
   }
 
   /** @param {HTMLElement} node */
