@@ -1,4 +1,4 @@
-//! Trains the scorer from labelled lines: `train LEXICON_DIR TRAIN.tsv OUT.bin`. The same files give the same weights.
+//! Trains the scorer from labelled lines: `train LEXICON_DIR TRAIN.tsv OUT.bin [BUDGET]`. The same files give the same weights.
 //!
 //! Multinomial logistic regression over the rows that a line meets, by AdaGrad in a fixed order. First by five folds, so
 //! that thresholds are set on lines the weights have not seen; then over all lines, for the file.
@@ -16,7 +16,7 @@ const RATE: f32 = 0.5;
 /// How strongly weights are drawn to zero, for each line.
 const DECAY: f32 = 1e-3;
 /// The share of harmless lines that the scorer may stop, over what rules stop.
-const OK_STOPPED_MAX: f64 = 0.015;
+const OK_STOPPED_MAX: f64 = 0.008;
 /// The same for a quiet mark.
 const OK_RAISED_MAX: f64 = 0.03;
 
@@ -29,8 +29,14 @@ struct Line {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, table, target] = args.as_slice() else {
-        return Err("usage: train LEXICON_DIR TRAIN.tsv OUT.bin".into());
+    let (folder, table, target, budget) = match args.as_slice() {
+        [folder, table, target] => (folder, table, target, OK_STOPPED_MAX),
+        [folder, table, target, budget] => (folder, table, target, budget.parse()?),
+        _ => {
+            return Err(
+                "usage: train LEXICON_DIR TRAIN.tsv OUT.bin [share of ok lines it may stop]".into(),
+            );
+        }
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -98,7 +104,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .iter()
         .map(|case| bare.assess(&case.text, &context).category)
         .collect();
-    let thresholds = tune(&cases, &by_rules, &certainty);
+    for budget in [0.002, 0.004, 0.008, 0.012, 0.016] {
+        let thresholds = tune(&cases, &by_rules, &certainty, budget);
+        let report = combined(&cases, &by_rules, &certainty, &thresholds);
+        writeln!(
+            out,
+            "with {:.1} % more: ok stopped {:.1} %, exact category of all but ok {:.1} %",
+            100.0 * budget,
+            100.0 * report.ok_stopped(),
+            100.0 * report.exact_of_bad()
+        )?;
+    }
+    let thresholds = tune(&cases, &by_rules, &certainty, budget);
     let report = combined(&cases, &by_rules, &certainty, &thresholds);
     writeln!(
         out,
@@ -186,7 +203,11 @@ fn judge(
         .filter(|category| *category > Category::Spam)
         .max_by(|a, b| certainty[*a as usize].total_cmp(&certainty[*b as usize]));
     match best {
-        Some(best) if best > by_rules && certainty[best as usize] >= thresholds[best as usize] => {
+        Some(best)
+            if best > by_rules
+                && (by_rules != Category::Spam || best.is_risk())
+                && certainty[best as usize] >= thresholds[best as usize] =>
+        {
             best
         }
         _ => by_rules,
@@ -210,12 +231,17 @@ fn combined(
 }
 
 /// The lowest thresholds that stop few harmless lines: one that all share, then each moved by itself while it helps.
-fn tune(cases: &[Case], by_rules: &[Category], certainty: &[[f32; N_CLASSES]]) -> [f32; N_CLASSES] {
+fn tune(
+    cases: &[Case],
+    by_rules: &[Category],
+    certainty: &[[f32; N_CLASSES]],
+    budget: f64,
+) -> [f32; N_CLASSES] {
     let base = combined(cases, by_rules, certainty, &[2.0; N_CLASSES]);
     let raised_of = |report: &Report| report.share(Category::Ok, &[Category::RiskWatch]);
     let value = |thresholds: &[f32; N_CLASSES]| {
         let report = combined(cases, by_rules, certainty, thresholds);
-        let fits = report.ok_stopped() <= base.ok_stopped() + OK_STOPPED_MAX
+        let fits = report.ok_stopped() <= base.ok_stopped() + budget
             && raised_of(&report) <= raised_of(&base) + OK_RAISED_MAX;
         fits.then(|| report.exact_of_bad())
     };

@@ -35,7 +35,7 @@ thread_local! {
 pub struct Engine {
     pub(crate) lexicon: Lexicon,
     pub(crate) scorer: Option<Scorer>,
-    evidence: Evidence,
+    pub(crate) evidence: Evidence,
     detector_ids: Vec<Arc<str>>,
     scorer_ids: Vec<Arc<str>>,
 }
@@ -276,7 +276,10 @@ impl Engine {
             .into_iter()
             .filter(|category| *category > Category::Spam)
             .max_by(|a, b| scores.certainty[*a as usize].total_cmp(&scores.certainty[*b as usize]));
-        let Some(category) = best.filter(|best| *best > highest) else {
+        // An advert or a flood is told by its shape: only a danger comes before it.
+        let stands = highest == Category::Spam;
+        let Some(category) = best.filter(|best| *best > highest && (!stands || best.is_risk()))
+        else {
             return;
         };
         if scores.certainty[category as usize] >= self.lexicon.thresholds.alone[category as usize] {

@@ -15,6 +15,10 @@ pub const N_CLASSES: usize = Category::ALL.len();
 const HEAD: &[u8; 8] = b"engawa1\n";
 /// A rule or a set of words that was seen weighs as much as so many runs of characters.
 const EVIDENCE: f32 = 0.5;
+/// Where a hash begins.
+const FIRST: u32 = 0x811c_9dc5;
+/// So many reasons are told.
+const REASONS_MAX: usize = 8;
 /// A line up to this length is also read as a whole, beside sentence by sentence.
 const WHOLE_MAX: usize = 160;
 
@@ -81,6 +85,31 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// What a row stands for, by trying all: explanations alone need it.
+    fn name(&self, row: u16, lexicon: &Lexicon) -> String {
+        let rule = |rows: &[u16]| {
+            rows.iter()
+                .position(|one| *one == row)
+                .and_then(|idx| lexicon.rules.get(idx))
+        };
+        if let Some((_, name)) = lexicon
+            .named
+            .iter()
+            .find(|(term, _)| self.terms[*term as usize] == row)
+        {
+            return format!("<{name}>");
+        }
+        if let Some(rule) = rule(&self.rules) {
+            return rule.id.to_string();
+        }
+        match rule(&self.cancelled) {
+            Some(rule) => format!("{} (cancelled)", rule.id),
+            None => "a detector".into(),
+        }
+    }
+}
+
 impl Features {
     pub(crate) fn read(
         &mut self,
@@ -102,7 +131,7 @@ impl Features {
         for at in 0..units.len() {
             let sentence = units[at].sentence;
             let begins = at == 0 || units[at - 1].sentence != sentence;
-            let mut hash = 0x811c_9dc5;
+            let mut hash = FIRST;
             if begins {
                 // The beginning of a sentence is a letter of its own.
                 let mut hash = mix(hash, 2);
@@ -268,9 +297,41 @@ impl Scorer {
         }
     }
 
-    /// The rows that spoke most for a category, with their weights: for explanations.
-    pub(crate) fn row(&self, row: u16, class: Category) -> f32 {
-        f32::from(self.rows[row as usize][class as usize]) * self.scale
+    /// What spoke most for a category, with its weight: for explanations.
+    pub(crate) fn reasons(
+        &self,
+        line: &Folded,
+        evidence: &Evidence,
+        lexicon: &Lexicon,
+        features: &Features,
+        class: Category,
+    ) -> Vec<(String, f32)> {
+        let weight = |row: u16| f32::from(self.rows[row as usize][class as usize]) * self.scale;
+        #[expect(clippy::cast_precision_loss, reason = "a line is short")]
+        let long = 1.0 / (features.runs.len().max(1) as f32).sqrt();
+        let mut all: Vec<(String, f32)> = features
+            .seen
+            .iter()
+            .map(|(row, _)| (evidence.name(*row, lexicon), weight(*row) * EVIDENCE))
+            .collect();
+        for at in 0..line.units.len() {
+            let mut hash = FIRST;
+            let mut text = String::new();
+            for unit in line.units[at..].iter().take(4) {
+                let c = if unit.script == Script::Digit {
+                    '0'
+                } else {
+                    unit.c
+                };
+                hash = mix(hash, c as u32);
+                text.push(c);
+                all.push((format!("「{text}」"), weight(fold_hash(hash)) * long));
+            }
+        }
+        all.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then_with(|| a.0.cmp(&b.0)));
+        all.dedup_by(|a, b| a.0 == b.0);
+        all.truncate(REASONS_MAX);
+        all
     }
 }
 

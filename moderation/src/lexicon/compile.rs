@@ -72,12 +72,12 @@ pub(super) fn compile(sources: &[Source<'_>]) -> Result<Lexicon, Vec<Problem>> {
             }
         }
     }
-    let (public, surnames) = read_names(&files);
+    let public = read_public(&files);
     let thresholds = read_thresholds(&files, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
-    tables.finish(public, surnames, thresholds).map_err(|what| {
+    tables.finish(public, thresholds).map_err(|what| {
         vec![Problem {
             file: "lexicon".into(),
             item: None,
@@ -287,16 +287,16 @@ fn read_rule(
     Ok(())
 }
 
-fn read_names(files: &[(&str, raw::File)]) -> (Public, HashSet<String>) {
+fn read_public(files: &[(&str, raw::File)]) -> Public {
     let mut public = Public::default();
-    let mut surnames = HashSet::new();
     for (_, content) in files {
         if let Some(more) = &content.public {
-            public.numbers.extend(
-                more.numbers
-                    .iter()
-                    .map(|number| number.chars().filter(char::is_ascii_digit).collect()),
-            );
+            public.numbers.extend(more.numbers.iter().map(|number| {
+                number
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect::<String>()
+            }));
             public
                 .addresses
                 .extend(more.addresses.iter().map(|text| folded(text)));
@@ -304,12 +304,9 @@ fn read_names(files: &[(&str, raw::File)]) -> (Public, HashSet<String>) {
                 .domains
                 .extend(more.domains.iter().map(|text| folded(text)));
         }
-        if let Some(names) = &content.names {
-            surnames.extend(names.surnames.iter().map(|name| folded(name)));
-        }
     }
     public.numbers.sort_unstable();
-    (public, surnames)
+    public
 }
 
 fn read_thresholds(files: &[(&str, raw::File)], problems: &mut Vec<Problem>) -> Thresholds {
@@ -434,12 +431,7 @@ impl<'a> Tables<'a> {
             .unwrap_or(super::TERM_NUMBER)
     }
 
-    fn finish(
-        mut self,
-        public: Public,
-        surnames: HashSet<String>,
-        thresholds: Thresholds,
-    ) -> Result<Lexicon, String> {
+    fn finish(mut self, public: Public, thresholds: Thresholds) -> Result<Lexicon, String> {
         // An automaton of nothing cannot be built.
         self.by_word.entry("\u{fffd}".into()).or_default();
         let mut words = Vec::with_capacity(self.by_word.len());
@@ -492,7 +484,6 @@ impl<'a> Tables<'a> {
             rules: self.rules,
             public,
             thresholds,
-            surnames,
             literals,
         })
     }

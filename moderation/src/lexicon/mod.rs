@@ -188,7 +188,6 @@ pub struct Lexicon {
     pub rules: Vec<Rule>,
     pub(crate) public: Public,
     pub(crate) thresholds: Thresholds,
-    pub(crate) surnames: std::collections::HashSet<String>,
     /// All words of all rules, folded: for measuring against a bare scan.
     pub(crate) literals: Vec<String>,
 }
