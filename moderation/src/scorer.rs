@@ -1,5 +1,5 @@
-//! A small learned scorer: linear over hashed runs of 1 to 4 characters of the folded line, and over what the lexicon saw
-//! in it. It only asks, holds or raises. Its weights stand in `weights/`, made by `examples/train.rs` from labelled lines.
+//! A small learned scorer: linear over hashed runs of 1 to 4 characters of the folded line, and over the sets of
+//! words that are in it. It only asks, holds or raises. Its weights stand in `weights/`, made by `examples/train.rs` from labelled lines.
 
 use crate::detect::Detectors;
 use crate::fold::{Folded, Script};
@@ -35,8 +35,6 @@ pub struct Scorer {
 pub(crate) struct Evidence {
     /// For each term that is a named set of words.
     terms: Vec<u16>,
-    rules: Vec<u16>,
-    cancelled: Vec<u16>,
     detectors: Vec<u16>,
 }
 
@@ -75,8 +73,6 @@ impl Evidence {
         }
         Self {
             terms,
-            rules: lexicon.rules.iter().map(|rule| row(1, &rule.id)).collect(),
-            cancelled: lexicon.rules.iter().map(|rule| row(2, &rule.id)).collect(),
             detectors: crate::detect::Detector::ALL
                 .iter()
                 .map(|one| row(3, one.id()))
@@ -88,25 +84,11 @@ impl Evidence {
 impl Evidence {
     /// What a row stands for, by trying all: explanations alone need it.
     fn name(&self, row: u16, lexicon: &Lexicon) -> String {
-        let rule = |rows: &[u16]| {
-            rows.iter()
-                .position(|one| *one == row)
-                .and_then(|idx| lexicon.rules.get(idx))
-        };
-        if let Some((_, name)) = lexicon
+        lexicon
             .named
             .iter()
             .find(|(term, _)| self.terms[*term as usize] == row)
-        {
-            return format!("<{name}>");
-        }
-        if let Some(rule) = rule(&self.rules) {
-            return rule.id.to_string();
-        }
-        match rule(&self.cancelled) {
-            Some(rule) => format!("{} (cancelled)", rule.id),
-            None => "a detector".into(),
-        }
+            .map_or_else(|| "a detector".into(), |(_, name)| format!("<{name}>"))
     }
 }
 
@@ -164,15 +146,7 @@ impl Features {
                 self.seen.push((row, sentence(place.from)));
             }
         }
-        for found in &matches.found {
-            let rows = if found.cancelled_by.is_some() {
-                &evidence.cancelled
-            } else {
-                &evidence.rules
-            };
-            self.seen
-                .push((rows[found.rule as usize], sentence(found.place.from)));
-        }
+        // Not which rules fired: rules were tried on the lines that weights are learned from, and would be believed too much.
         for found in &detectors.found {
             let at = u32::try_from(found.from).unwrap_or(u32::MAX);
             self.seen
