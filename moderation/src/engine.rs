@@ -101,11 +101,11 @@ impl Engine {
 
     /// How many words the rules are made of.
     pub fn n_words(&self) -> usize {
-        self.lexicon.literals.len()
+        self.lexicon.words.len()
     }
 
     /// All words of all rules, folded: for measuring against a bare scan of the same.
-    pub fn words(&self) -> &[String] {
+    pub fn words(&self) -> Vec<String> {
         self.lexicon.literals()
     }
 

@@ -439,7 +439,10 @@ impl<'a> Tables<'a> {
         let mut literals = Vec::with_capacity(self.by_word.len());
         for (word, terms) in &self.by_word {
             let from = u32::try_from(word_terms.len()).unwrap_or(u32::MAX);
-            word_terms.extend_from_slice(terms);
+            // In order, so that membership is a short search.
+            let mut terms = terms.clone();
+            terms.sort_unstable();
+            word_terms.extend_from_slice(&terms);
             words.push(Word {
                 n_chars: u8::try_from(word.chars().count()).unwrap_or(u8::MAX),
                 latin_first: word.starts_with(|c: char| c.is_ascii_alphabetic()),
@@ -471,11 +474,16 @@ impl<'a> Tables<'a> {
             by_term.extend(ways);
             term_ways.push((from, u32::try_from(by_term.len()).unwrap_or(u32::MAX)));
         }
+        let mut term_wanted: Vec<bool> = term_ways.iter().map(|(from, to)| from < to).collect();
+        for (term, _) in &self.named {
+            term_wanted[*term as usize] = true;
+        }
         Ok(Lexicon {
             automaton,
             words,
             word_terms,
             n_terms,
+            term_wanted,
             named: self.named,
             ways: self.ways,
             term_ways,
@@ -484,7 +492,6 @@ impl<'a> Tables<'a> {
             rules: self.rules,
             public,
             thresholds,
-            literals,
         })
     }
 }
