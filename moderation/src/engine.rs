@@ -178,9 +178,9 @@ impl Engine {
         })
     }
 
-    /// The rows of the scorer that a line meets, runs of characters and evidence of the lexicon: for training.
+    /// What the scorer looks at in a line, as hashes: runs of characters, sets of words and detectors, rules. For training.
     #[doc(hidden)]
-    pub fn features(&self, line: &str, context: &Context<'_>) -> (Vec<u16>, Vec<u16>) {
+    pub fn features(&self, line: &str, context: &Context<'_>) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         self.with_scratch(|scratch| {
             self.look(scratch, line, context);
             let Scratch {
@@ -193,8 +193,11 @@ impl Engine {
             scores
                 .features
                 .read(line, matches, detectors, &self.evidence);
-            let rows = |all: &[(u16, u16)]| all.iter().map(|(row, _)| *row).collect();
-            (rows(&scores.features.runs), rows(&scores.features.seen))
+            let keys = |all: &[(u32, u16)]| all.iter().map(|(key, _)| *key).collect::<Vec<_>>();
+            let (rules, sets) = keys(&scores.features.seen)
+                .into_iter()
+                .partition(|key| self.evidence.is_rule(*key));
+            (keys(&scores.features.runs), sets, rules)
         })
     }
 

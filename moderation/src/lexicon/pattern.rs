@@ -9,7 +9,7 @@ const GAP: usize = 8;
 /// How far `~~` reaches; it may go beyond the end of a sentence.
 const FAR_GAP: usize = 30;
 /// Words that stand side by side are joined to longer words at loading, up to so many; beyond it by place.
-const PRODUCT_MAX: usize = 800;
+const PRODUCT_MAX: usize = 200;
 /// Ways through the options of one pattern.
 const BRANCHES_MAX: usize = 64;
 
