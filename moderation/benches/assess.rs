@@ -4,6 +4,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use daachorse::CharwiseDoubleArrayAhoCorasick;
 use moderation::{Context, Engine, Side, folded};
 use std::hint::black_box;
+use std::io::Write as _;
 
 const LINE_60: &str = "今日は少しだけ外に出られました。コンビニの人に会釈したら返してくれて、帰り道はずっとそのことを考えていました。嬉しかった";
 const RISK_60: &str = "もう疲れました。毎晩、このまま目が覚めなければいいのにと思います。家族には言えません。死にたいと言ったら泣かせてしまう";
@@ -71,9 +72,10 @@ fn bench(criterion: &mut Criterion) {
         let counted = allocation_counter::measure(|| {
             black_box(engine.assess(text, &context));
         });
-        println!(
-            "allocations a call, {name} line of 60: {}",
-            counted.count_total
+        let n = counted.count_total;
+        let _ = writeln!(
+            std::io::stdout(),
+            "allocations a call, {name} line of 60: {n}"
         );
     }
 }

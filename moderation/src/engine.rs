@@ -35,7 +35,7 @@ thread_local! {
 pub struct Engine {
     pub(crate) lexicon: Lexicon,
     pub(crate) scorer: Option<Scorer>,
-    evidence: Evidence,
+    pub(crate) evidence: Evidence,
     detector_ids: Vec<Arc<str>>,
     scorer_ids: Vec<Arc<str>>,
 }
@@ -101,11 +101,11 @@ impl Engine {
 
     /// How many words the rules are made of.
     pub fn n_words(&self) -> usize {
-        self.lexicon.literals.len()
+        self.lexicon.words.len()
     }
 
     /// All words of all rules, folded: for measuring against a bare scan of the same.
-    pub fn words(&self) -> &[String] {
+    pub fn words(&self) -> Vec<String> {
         self.lexicon.literals()
     }
 
@@ -178,9 +178,9 @@ impl Engine {
         })
     }
 
-    /// The rows of the scorer that a line meets, runs of characters and evidence of the lexicon: for training.
+    /// What the scorer looks at in a line, as hashes: runs of characters, sets of words and detectors, rules. For training.
     #[doc(hidden)]
-    pub fn features(&self, line: &str, context: &Context<'_>) -> (Vec<u16>, Vec<u16>) {
+    pub fn features(&self, line: &str, context: &Context<'_>) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         self.with_scratch(|scratch| {
             self.look(scratch, line, context);
             let Scratch {
@@ -193,8 +193,11 @@ impl Engine {
             scores
                 .features
                 .read(line, matches, detectors, &self.evidence);
-            let rows = |all: &[(u16, u16)]| all.iter().map(|(row, _)| *row).collect();
-            (rows(&scores.features.runs), rows(&scores.features.seen))
+            let keys = |all: &[(u32, u16)]| all.iter().map(|(key, _)| *key).collect::<Vec<_>>();
+            let (rules, sets) = keys(&scores.features.seen)
+                .into_iter()
+                .partition(|key| self.evidence.is_rule(*key));
+            (keys(&scores.features.runs), sets, rules)
         })
     }
 
@@ -276,7 +279,10 @@ impl Engine {
             .into_iter()
             .filter(|category| *category > Category::Spam)
             .max_by(|a, b| scores.certainty[*a as usize].total_cmp(&scores.certainty[*b as usize]));
-        let Some(category) = best.filter(|best| *best > highest) else {
+        // An advert or a flood is told by its shape: only a danger comes before it.
+        let stands = highest == Category::Spam;
+        let Some(category) = best.filter(|best| *best > highest && (!stands || best.is_risk()))
+        else {
             return;
         };
         if scores.certainty[category as usize] >= self.lexicon.thresholds.alone[category as usize] {

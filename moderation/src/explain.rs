@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::engine::Engine;
-use crate::types::Context;
+use crate::engine::{Engine, Scratch};
+use crate::types::{Category, Context};
 
 impl Engine {
     /// The whole way of a line in words: what it was folded to, which rules met which words, what cancelled them.
@@ -55,6 +55,9 @@ impl Engine {
                 }
                 out.push('\n');
             }
+            if self.weigh(scratch) {
+                self.explain_scores(scratch, &mut out);
+            }
         });
         for finding in &assessment.findings {
             if !self.rules().iter().any(|rule| rule.id == finding.rule) {
@@ -68,5 +71,34 @@ impl Engine {
             }
         }
         out
+    }
+
+    fn explain_scores(&self, scratch: &Scratch, out: &mut String) {
+        let certainty = &scratch.scores.certainty;
+        let best = Category::ALL
+            .into_iter()
+            .filter(|category| *category != Category::Ok)
+            .max_by(|a, b| certainty[*a as usize].total_cmp(&certainty[*b as usize]));
+        let (Some(scorer), Some(best)) = (&self.scorer, best) else {
+            return;
+        };
+        let _ = write!(
+            out,
+            "  scorer: {} {:.2} (speaks from {:.2}):",
+            best.as_str(),
+            certainty[best as usize],
+            self.lexicon.thresholds.alone[best as usize]
+        );
+        let reasons = scorer.reasons(
+            &scratch.line,
+            &self.evidence,
+            &self.lexicon,
+            &scratch.scores.features,
+            best,
+        );
+        for (what, weight) in reasons {
+            let _ = write!(out, " {what} {weight:+.2}");
+        }
+        out.push('\n');
     }
 }

@@ -22,7 +22,7 @@ pub use evaluate::{Case, Report, cases, unescape};
 pub use fold::folded;
 pub use lexicon::{Examples, Lexicon, Problem, Rule, Source, built_in};
 #[doc(hidden)]
-pub use scorer::{N_CLASSES, N_ROWS, Scorer, evidence_weight, softmax};
+pub use scorer::{N_CLASSES, Scorer, evidence_weight, softmax};
 pub use types::{Action, Assessment, Card, Category, Context, Finding, Place, Side, Span};
 
 /// Reads one line by the lexicon that is compiled in. Never panics, whatever the text. A server that reloads its lexicon

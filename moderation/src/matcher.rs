@@ -7,7 +7,6 @@ use crate::fold::{Break, Folded, Script, numeral};
 use crate::lexicon::{GuardUse, Lexicon, Owner, Scope, TERM_ID, TERM_NUMBER};
 use crate::types::{Category, Side};
 
-const NONE: u32 = u32::MAX;
 /// A guard that looks at the sentence still looks only so far: text far away hides nothing.
 const SENTENCE_WITHIN: usize = 40;
 /// So many places of one rule are kept; more would only make the same masked version longer.
@@ -20,10 +19,11 @@ pub(crate) struct Place {
     pub to: u32,
 }
 
+/// A word, or a run of digits or letters, that stands somewhere.
 #[derive(Clone, Copy, Debug)]
 struct Hit {
     place: Place,
-    next: u32,
+    what: u32,
 }
 
 /// A rule that was found, or was cancelled.
@@ -40,11 +40,18 @@ pub(crate) struct Found {
 /// Buffers of the matcher; used again line after line.
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
+    /// What stands where, as words: a short word belongs to dozens of terms, so terms are only marked, and their places
+    /// gathered when a way asks for them.
     hits: Vec<Hit>,
-    /// For each term, its first and last hit.
-    head: Vec<u32>,
-    tail: Vec<u32>,
-    pub touched: Vec<u32>,
+    runs: Vec<Hit>,
+    /// For each word, for each term: the line it was last seen in.
+    word_seen: Vec<u32>,
+    term_seen: Vec<u32>,
+    /// Terms that are seen and that rules are looked up by, or that are named sets.
+    touched: Vec<(u32, Place)>,
+    /// For each term, where its gathered places stand in `term_places`, and for which line that holds.
+    term_range: Vec<(u32, u32, u32)>,
+    term_places: Vec<Place>,
     /// For each list of guards, where its matches stand in `list_places`, and for which line that holds.
     list_range: Vec<(u32, u32, u32)>,
     list_places: Vec<Place>,
@@ -61,9 +68,9 @@ impl Matches {
     pub fn look(&mut self, line: &Folded, lexicon: &Lexicon, side: Side) {
         self.reset(lexicon);
         self.scan(line, lexicon);
-        self.runs(line);
+        self.read_runs(line, lexicon);
         let mut idx = 0;
-        while let Some(term) = self.touched.get(idx).copied() {
+        while let Some((term, _)) = self.touched.get(idx).copied() {
             idx += 1;
             let (from, to) = lexicon.term_ways[term as usize];
             for at in from..to {
@@ -72,34 +79,38 @@ impl Matches {
         }
     }
 
-    /// The words that were seen, by their term, with the first place of each.
+    /// The terms that were seen, with the first place of each.
     pub fn first_hits(&self) -> impl Iterator<Item = (u32, Place)> + '_ {
-        self.touched.iter().filter_map(|term| {
-            Some((
-                *term,
-                self.hits.get(self.head[*term as usize] as usize)?.place,
-            ))
-        })
+        self.touched.iter().copied()
     }
 
     fn reset(&mut self, lexicon: &Lexicon) {
-        if self.head.len() != lexicon.n_terms || self.list_range.len() != lexicon.lists.len() {
-            self.head = vec![NONE; lexicon.n_terms];
-            self.tail = vec![NONE; lexicon.n_terms];
+        if self.term_seen.len() != lexicon.n_terms
+            || self.list_range.len() != lexicon.lists.len()
+            || self.word_seen.len() != lexicon.words.len()
+        {
+            self.word_seen = vec![0; lexicon.words.len()];
+            self.term_seen = vec![0; lexicon.n_terms];
+            self.term_range = vec![(0, 0, 0); lexicon.n_terms];
             self.list_range = vec![(0, 0, 0); lexicon.lists.len()];
             self.epoch = 0;
-        } else {
-            for term in &self.touched {
-                self.head[*term as usize] = NONE;
-                self.tail[*term as usize] = NONE;
-            }
         }
         self.touched.clear();
         self.hits.clear();
+        self.runs.clear();
+        self.term_places.clear();
         self.list_places.clear();
         self.found.clear();
         self.loose = false;
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        if self.epoch == u32::MAX {
+            // Marks of lines long gone must not be taken for this one's.
+            self.word_seen.fill(0);
+            self.term_seen.fill(0);
+            self.term_range.fill((0, 0, 0));
+            self.list_range.fill((0, 0, 0));
+            self.epoch = 0;
+        }
+        self.epoch += 1;
     }
 
     fn scan(&mut self, line: &Folded, lexicon: &Lexicon) {
@@ -134,8 +145,8 @@ impl Matches {
         self.loose = self.hits.len() > n_plain;
     }
 
-    fn take(&mut self, line: &Folded, lexicon: &Lexicon, word: u32, place: Place) {
-        let word = lexicon.words[word as usize];
+    fn take(&mut self, line: &Folded, lexicon: &Lexicon, what: u32, place: Place) {
+        let word = lexicon.words[what as usize];
         let (from, to) = (place.from as usize, place.to as usize);
         let units = &line.units;
         if word.latin_first
@@ -160,27 +171,57 @@ impl Matches {
         {
             return;
         }
+        self.hits.push(Hit { place, what });
+        if self.word_seen[what as usize] == self.epoch {
+            return;
+        }
+        self.word_seen[what as usize] = self.epoch;
         for at in word.terms.0..word.terms.1 {
-            self.hit(lexicon.word_terms[at as usize], place);
+            self.mark(lexicon, lexicon.word_terms[at as usize], place);
         }
     }
 
-    fn hit(&mut self, term: u32, place: Place) {
-        let at = u32::try_from(self.hits.len()).unwrap_or(NONE);
-        self.hits.push(Hit { place, next: NONE });
-        let term = term as usize;
-        match self.tail[term] {
-            NONE => {
-                self.head[term] = at;
-                self.touched.push(u32::try_from(term).unwrap_or(NONE));
-            }
-            last => self.hits[last as usize].next = at,
+    fn mark(&mut self, lexicon: &Lexicon, term: u32, place: Place) {
+        let seen = &mut self.term_seen[term as usize];
+        if *seen == self.epoch {
+            return;
         }
-        self.tail[term] = at;
+        *seen = self.epoch;
+        if lexicon.term_wanted[term as usize] {
+            self.touched.push((term, place));
+        }
+    }
+
+    /// Where a term stands, by the end of the place: gathered once a line.
+    fn places(&mut self, lexicon: &Lexicon, term: u32) -> std::ops::Range<usize> {
+        let (from, to, epoch) = self.term_range[term as usize];
+        if epoch == self.epoch {
+            return from as usize..to as usize;
+        }
+        let from = self.term_places.len();
+        if term <= TERM_ID {
+            let runs = self.runs.iter().filter(|run| run.what == term);
+            self.term_places.extend(runs.map(|run| run.place));
+        } else {
+            for hit in &self.hits {
+                let (first, last) = lexicon.words[hit.what as usize].terms;
+                let terms = &lexicon.word_terms[first as usize..last as usize];
+                if terms.binary_search(&term).is_ok() {
+                    self.term_places.push(hit.place);
+                }
+            }
+            // Hits come by their ends in each view; with both views they must be sorted.
+            if self.loose {
+                self.term_places[from..].sort_unstable_by_key(|place| (place.to, place.from));
+            }
+        }
+        let to = self.term_places.len();
+        self.term_range[term as usize] = (num(from), num(to), self.epoch);
+        from..to
     }
 
     /// Runs of digits and of letters, as words of their own kind.
-    fn runs(&mut self, line: &Folded) {
+    fn read_runs(&mut self, line: &Folded, lexicon: &Lexicon) {
         if line.has.digits + line.has.numerals + line.has.latin == 0 {
             return;
         }
@@ -204,13 +245,12 @@ impl Matches {
                     (Some(start), false) => {
                         let run = &line.units[start..idx];
                         if run.len() >= min && run.iter().any(|unit| unit.c.is_alphanumeric()) {
-                            self.hit(
-                                term,
-                                Place {
-                                    from: num(start),
-                                    to: num(idx),
-                                },
-                            );
+                            let place = Place {
+                                from: num(start),
+                                to: num(idx),
+                            };
+                            self.runs.push(Hit { place, what: term });
+                            self.mark(lexicon, term, place);
                         }
                         from = line
                             .units
@@ -278,16 +318,14 @@ impl Matches {
         let steps = &lexicon.ways[way as usize].steps;
         if steps
             .iter()
-            .any(|step| self.head[step.term as usize] == NONE)
+            .any(|step| self.term_seen[step.term as usize] != self.epoch)
         {
             return false;
         }
         for (n, step) in steps.iter().enumerate() {
             self.next_states.clear();
-            let mut at = self.head[step.term as usize];
-            while let Some(hit) = self.hits.get(at as usize) {
-                at = hit.next;
-                let place = hit.place;
+            for at in self.places(lexicon, step.term) {
+                let place = self.term_places[at];
                 let (from, to) = (place.from as usize, place.to as usize);
                 if (step.start && !begins_sentence(line, from))
                     || (step.edge && !is_edge(line, from))
@@ -314,11 +352,6 @@ impl Matches {
                         to: place.to,
                     });
                 }
-            }
-            // Hits come by their ends in each view; with both views they must be sorted.
-            if self.loose || step.term <= TERM_ID {
-                self.next_states
-                    .sort_unstable_by_key(|place| (place.to, place.from));
             }
             std::mem::swap(&mut self.states, &mut self.next_states);
             if self.states.is_empty() {
@@ -457,7 +490,7 @@ impl Matches {
 }
 
 fn num(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(NONE)
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn is_letter(line: &Folded, at: usize) -> bool {

@@ -25,7 +25,7 @@ fn any_text() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-const FAR: &str = "今日は朝から雨が降っていました。新しい靴を買いました。庭の花が咲いていました。夕方に少し歩きました。お茶をいれて飲みました";
+const FAR: &str = "石が白くて丸くて、壁が四角くて、床が平らで、板が長くて、紐が細くて、箱が低くて、糸が赤くて、瓦が黒い";
 
 /// Sentences with nothing in them.
 fn harmless() -> impl Strategy<Value = String> {

@@ -102,7 +102,7 @@ impl Folded {
     /// Folds a line.
     pub fn fold(&mut self, line: &str) {
         self.clear();
-        let mut chars = line.chars().peekable();
+        let mut chars = line.chars();
         let mut at = 0_u32;
         let mut raw_before = ' ';
         while let Some(c) = chars.next() {
@@ -113,7 +113,14 @@ impl Folded {
                 'ァ'..='ヶ' => self.kana(hiragana(c), from, Script::Katakana),
                 '\u{4e00}'..='\u{9fff}' => {
                     match kana_like(c) {
-                        Some(kana) if looks_like_kana(c, raw_before, chars.peek().copied()) => {
+                        Some(kana)
+                            if looks_like_kana(
+                                c,
+                                raw_before,
+                                chars.clone().next(),
+                                chars.clone().nth(1),
+                            ) =>
+                        {
                             if kana == 'ー' {
                                 self.long(from);
                             } else {
@@ -460,15 +467,15 @@ impl Folded {
     }
 }
 
-fn looks_like_kana(c: char, before: char, after: Option<char>) -> bool {
-    let kata = |c: char| matches!(c, 'ァ'..='ヶ');
-    let after = after.unwrap_or(' ');
+fn looks_like_kana(c: char, before: char, after: Option<char>, second: Option<char>) -> bool {
+    let kata = |c: Option<char>| matches!(c, Some('ァ'..='ヶ'));
+    let opens = !is_kana(before) && !is_kanji(before) && !before.is_alphanumeric();
     match c {
-        '一' | '三' | '千' | '八' | '二' => kata(before) && kata(after),
-        _ => {
-            (kata(after) && !is_kanji(before))
-                || (kata(before) && !is_kanji(after) && !is_kana(after))
-        }
+        _ if kata(Some(before)) && kata(after) => true,
+        // As numerals and common words these begin words in katakana too (一カ月, 口ノ固イ).
+        '一' | '三' | '千' | '八' | '二' => false,
+        '夕' if after == Some('ヒ') => !is_kanji(before),
+        _ => opens && kata(after) && kata(second),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daachorse::{CharwiseDoubleArrayAhoCorasickBuilder, MatchKind};
 
-use super::pattern::{Sets, What, covered, ways, words};
+use super::pattern::{Set, Sets, What, ways};
 use super::{
     Examples, GuardUse, Lexicon, Owner, Problem, Public, Rule, Scope, Source, Step, Thresholds,
     Way, Word, raw,
@@ -17,9 +17,9 @@ use crate::types::{Card, Category};
 const WITHIN: usize = 12;
 /// How far `also` reaches where its writer says nothing.
 const ALSO_WITHIN: usize = 40;
-/// No guard and no `also` reaches further: text far away changes nothing about what a line says here.
+/// No guard reaches further: text far away hides nothing.
 const WITHIN_MAX: usize = 40;
-/// `also` may reach over a whole line where no life is concerned.
+/// `also` may reach further: it only finds more.
 const ALSO_WITHIN_MAX: usize = 120;
 /// Examples that each rule needs, of either kind.
 const EXAMPLES_MIN: usize = 2;
@@ -44,7 +44,7 @@ pub(super) fn compile(sources: &[Source<'_>]) -> Result<Lexicon, Vec<Problem>> {
         names.sort_unstable();
         names
     } {
-        let mut set = sets[name].clone();
+        let mut set = sets[name].words.clone();
         set.retain(|word| !word.is_empty());
         set.sort_unstable();
         set.dedup();
@@ -72,12 +72,12 @@ pub(super) fn compile(sources: &[Source<'_>]) -> Result<Lexicon, Vec<Problem>> {
             }
         }
     }
-    let (public, surnames) = read_names(&files);
+    let public = read_public(&files);
     let thresholds = read_thresholds(&files, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
-    tables.finish(public, surnames, thresholds).map_err(|what| {
+    tables.finish(public, thresholds).map_err(|what| {
         vec![Problem {
             file: "lexicon".into(),
             item: None,
@@ -108,27 +108,19 @@ fn read_sets(files: &[(&str, raw::File)], problems: &mut Vec<Problem>) -> Sets {
         let n_before = waiting.len();
         let mut errors = Vec::new();
         waiting.retain(|(file, set)| {
-            let mut all = Vec::new();
+            let mut read = Set::default();
             for entry in &set.words {
-                match words(entry, &sets) {
-                    Ok(words) => all.extend(words),
-                    Err(what) => {
-                        errors.push(Problem {
-                            file: (*file).to_owned(),
-                            item: Some(format!("<{}>", set.name)),
-                            what: format!("「{entry}」: {what}"),
-                        });
-                        return true;
-                    }
+                if let Err(what) = read.add(entry, &sets) {
+                    errors.push(Problem {
+                        file: (*file).to_owned(),
+                        item: Some(format!("<{}>", set.name)),
+                        what: format!("「{entry}」: {what}"),
+                    });
+                    return true;
                 }
             }
-            if set.masked {
-                let more: Vec<String> = all.iter().flat_map(|word| covered(word)).collect();
-                all.extend(more);
-            }
-            all.sort_unstable();
-            all.dedup();
-            sets.insert(set.name.clone(), all);
+            read.finish(set.masked);
+            sets.insert(set.name.clone(), read);
             false
         });
         if waiting.len() == n_before {
@@ -227,7 +219,7 @@ fn read_rule(
             None => wrong.push(format!("打ち消し「{name}」がありません")),
         }
     }
-    let within = rule.within.unwrap_or(WITHIN);
+    let within = rule.within.unwrap_or(WITHIN).min(WITHIN_MAX);
     for (name, scope, patterns) in [
         ("unless_before", Scope::Before, &rule.unless_before),
         ("unless_after", Scope::After, &rule.unless_after),
@@ -260,12 +252,8 @@ fn read_rule(
             Vec::new()
         }
     };
-    if rule.within.is_some_and(|within| within > ALSO_WITHIN_MAX)
-        || (category.is_risk() && rule.within.is_some_and(|within| within > WITHIN_MAX))
-    {
-        wrong.push(format!(
-            "within は {ALSO_WITHIN_MAX} まで(risk では {WITHIN_MAX} まで)です"
-        ));
+    if rule.within.is_some_and(|within| within > ALSO_WITHIN_MAX) {
+        wrong.push(format!("within は {ALSO_WITHIN_MAX} までです"));
     }
     let owner = Owner::Rule(u32::try_from(tables.rules.len()).unwrap_or(u32::MAX));
     for pattern in &rule.patterns {
@@ -299,16 +287,16 @@ fn read_rule(
     Ok(())
 }
 
-fn read_names(files: &[(&str, raw::File)]) -> (Public, HashSet<String>) {
+fn read_public(files: &[(&str, raw::File)]) -> Public {
     let mut public = Public::default();
-    let mut surnames = HashSet::new();
     for (_, content) in files {
         if let Some(more) = &content.public {
-            public.numbers.extend(
-                more.numbers
-                    .iter()
-                    .map(|number| number.chars().filter(char::is_ascii_digit).collect()),
-            );
+            public.numbers.extend(more.numbers.iter().map(|number| {
+                number
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect::<String>()
+            }));
             public
                 .addresses
                 .extend(more.addresses.iter().map(|text| folded(text)));
@@ -316,12 +304,9 @@ fn read_names(files: &[(&str, raw::File)]) -> (Public, HashSet<String>) {
                 .domains
                 .extend(more.domains.iter().map(|text| folded(text)));
         }
-        if let Some(names) = &content.names {
-            surnames.extend(names.surnames.iter().map(|name| folded(name)));
-        }
     }
     public.numbers.sort_unstable();
-    (public, surnames)
+    public
 }
 
 fn read_thresholds(files: &[(&str, raw::File)], problems: &mut Vec<Problem>) -> Thresholds {
@@ -446,12 +431,7 @@ impl<'a> Tables<'a> {
             .unwrap_or(super::TERM_NUMBER)
     }
 
-    fn finish(
-        mut self,
-        public: Public,
-        surnames: HashSet<String>,
-        thresholds: Thresholds,
-    ) -> Result<Lexicon, String> {
+    fn finish(mut self, public: Public, thresholds: Thresholds) -> Result<Lexicon, String> {
         // An automaton of nothing cannot be built.
         self.by_word.entry("\u{fffd}".into()).or_default();
         let mut words = Vec::with_capacity(self.by_word.len());
@@ -459,7 +439,10 @@ impl<'a> Tables<'a> {
         let mut literals = Vec::with_capacity(self.by_word.len());
         for (word, terms) in &self.by_word {
             let from = u32::try_from(word_terms.len()).unwrap_or(u32::MAX);
-            word_terms.extend_from_slice(terms);
+            // In order, so that membership is a short search.
+            let mut terms = terms.clone();
+            terms.sort_unstable();
+            word_terms.extend_from_slice(&terms);
             words.push(Word {
                 n_chars: u8::try_from(word.chars().count()).unwrap_or(u8::MAX),
                 latin_first: word.starts_with(|c: char| c.is_ascii_alphabetic()),
@@ -491,11 +474,16 @@ impl<'a> Tables<'a> {
             by_term.extend(ways);
             term_ways.push((from, u32::try_from(by_term.len()).unwrap_or(u32::MAX)));
         }
+        let mut term_wanted: Vec<bool> = term_ways.iter().map(|(from, to)| from < to).collect();
+        for (term, _) in &self.named {
+            term_wanted[*term as usize] = true;
+        }
         Ok(Lexicon {
             automaton,
             words,
             word_terms,
             n_terms,
+            term_wanted,
             named: self.named,
             ways: self.ways,
             term_ways,
@@ -504,8 +492,6 @@ impl<'a> Tables<'a> {
             rules: self.rules,
             public,
             thresholds,
-            surnames,
-            literals,
         })
     }
 }

@@ -176,6 +176,8 @@ pub struct Lexicon {
     pub(crate) words: Vec<Word>,
     pub(crate) word_terms: Vec<u32>,
     pub(crate) n_terms: usize,
+    /// Whether rules are looked up by a term, or it is a named set.
+    pub(crate) term_wanted: Vec<bool>,
     /// The named sets of words, as evidence for the scorer: term, name.
     pub(crate) named: Vec<(u32, String)>,
     pub(crate) ways: Vec<Way>,
@@ -188,9 +190,6 @@ pub struct Lexicon {
     pub rules: Vec<Rule>,
     pub(crate) public: Public,
     pub(crate) thresholds: Thresholds,
-    pub(crate) surnames: std::collections::HashSet<String>,
-    /// All words of all rules, folded: for measuring against a bare scan.
-    pub(crate) literals: Vec<String>,
 }
 
 impl Lexicon {
@@ -202,8 +201,9 @@ impl Lexicon {
         compile::compile(sources)
     }
 
-    /// All words of all rules, folded: for measuring against a bare scan of the same.
-    pub fn literals(&self) -> &[String] {
-        &self.literals
+    /// All words of all rules, folded: for measuring against a bare scan of the same. Taken out of the automaton, which is
+    /// slow, and costs no memory where nobody asks.
+    pub fn literals(&self) -> Vec<String> {
+        self.automaton.iter().map(|(word, _)| word).collect()
     }
 }

@@ -9,12 +9,66 @@ const GAP: usize = 8;
 /// How far `~~` reaches; it may go beyond the end of a sentence.
 const FAR_GAP: usize = 30;
 /// Words that stand side by side are joined to longer words at loading, up to so many; beyond it by place.
-const PRODUCT_MAX: usize = 800;
+const PRODUCT_MAX: usize = 200;
 /// Ways through the options of one pattern.
 const BRANCHES_MAX: usize = 64;
 
-/// A set of words, by its name.
-pub(super) type Sets = HashMap<String, Vec<String>>;
+/// Sets of words, by their names.
+pub(super) type Sets = HashMap<String, Set>;
+
+/// A set of words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Set {
+    /// Its words, folded.
+    pub words: Vec<String>,
+    /// What in it is more than words: with numbers, gaps or edges.
+    more: Vec<Vec<Token>>,
+}
+
+impl Set {
+    /// Adds an entry: words, groups, other sets.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add(&mut self, entry: &str, sets: &Sets) -> Result<(), String> {
+        for tokens in read(entry, sets)? {
+            match product(&tokens) {
+                Some(words) => self
+                    .words
+                    .extend(words.into_iter().filter(|word| !word.is_empty())),
+                None => {
+                    // Read once as a pattern, so that what is wrong is said here.
+                    flatten(&tokens)?
+                        .iter()
+                        .try_for_each(|flat| assemble(flat).map(drop))?;
+                    self.more.push(tokens);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds each word with each of its letters covered, and puts all in order.
+    pub fn finish(&mut self, masked: bool) {
+        if masked {
+            let more: Vec<String> = self.words.iter().flat_map(|word| covered(word)).collect();
+            self.words.extend(more);
+        }
+        self.words.sort_unstable();
+        self.words.dedup();
+    }
+
+    fn token(&self) -> Token {
+        if self.more.is_empty() {
+            return Token::Words(self.words.clone());
+        }
+        let mut choice = self.more.clone();
+        if !self.words.is_empty() {
+            choice.push(vec![Token::Words(self.words.clone())]);
+        }
+        Token::Choice(choice)
+    }
+}
 
 /// What must be found in one place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +127,19 @@ enum Token {
 /// # Errors
 /// What is wrong with it, in words for its writer.
 pub(super) fn ways(pattern: &str, sets: &Sets) -> Result<Vec<Way>, String> {
+    let mut ways = Vec::new();
+    for tokens in read(pattern, sets)? {
+        for flat in flatten(&tokens)? {
+            ways.extend(assemble(&flat)?);
+        }
+    }
+    if ways.is_empty() {
+        return Err("パターンが空です".into());
+    }
+    Ok(ways)
+}
+
+fn read(pattern: &str, sets: &Sets) -> Result<Vec<Vec<Token>>, String> {
     let mut chars: Vec<char> = pattern.chars().collect();
     chars.push('\0');
     let mut reader = Reader {
@@ -87,45 +154,7 @@ pub(super) fn ways(pattern: &str, sets: &Sets) -> Result<Vec<Way>, String> {
             reader.peek()
         ));
     }
-    let mut ways = Vec::new();
-    for tokens in choice {
-        for flat in flatten(&tokens)? {
-            ways.extend(assemble(&flat)?);
-        }
-    }
-    if ways.is_empty() {
-        return Err("パターンが空です".into());
-    }
-    Ok(ways)
-}
-
-/// Reads an entry of a set of words: words, groups and other sets, without gaps.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn words(entry: &str, sets: &Sets) -> Result<Vec<String>, String> {
-    let mut all = Vec::new();
-    for way in ways(entry, sets)? {
-        match way.as_slice() {
-            [
-                Piece {
-                    joint,
-                    what: What::Words(words),
-                    end: false,
-                    edge_after: false,
-                },
-            ] if *joint == Joint::default() => {
-                all.extend(words.iter().cloned());
-            }
-            _ => {
-                return Err(
-                    "語群の中に ~ ^ $ _ [数] [英] は書けません(または組み合わせが多すぎます)"
-                        .into(),
-                );
-            }
-        }
-    }
-    Ok(all)
+    Ok(choice)
 }
 
 struct Reader<'a> {
@@ -187,12 +216,12 @@ impl Reader<'_> {
                 '<' => {
                     self.at += 1;
                     let name = self.until('>')?;
-                    let words = self
+                    let set = self
                         .sets
                         .get(name.trim())
                         .ok_or_else(|| format!("語群 <{name}> がありません"))?;
-                    let words = words.clone();
-                    tokens.push(self.maybe(Token::Words(words)));
+                    let token = set.token();
+                    tokens.push(self.maybe(token));
                 }
                 '[' => {
                     self.at += 1;
@@ -273,23 +302,35 @@ impl Reader<'_> {
     }
 }
 
-/// A group whose parts are words alone is words.
+/// The parts of a group that are words alone become one; a group of nothing else is words.
 fn simplify(choice: Vec<Vec<Token>>) -> Token {
     let mut words = Vec::new();
-    for tokens in &choice {
-        let mut product = vec![String::new()];
-        for token in tokens {
-            let Token::Words(more) = token else {
-                return Token::Choice(choice);
-            };
-            match times(&product, more) {
-                Some(longer) => product = longer,
-                None => return Token::Choice(choice),
-            }
+    let mut more = Vec::new();
+    for tokens in choice {
+        match product(&tokens) {
+            Some(product) => words.extend(product),
+            None => more.push(tokens),
         }
-        words.extend(product);
     }
-    Token::Words(words)
+    if more.is_empty() {
+        return Token::Words(words);
+    }
+    if !words.is_empty() {
+        more.push(vec![Token::Words(words)]);
+    }
+    Token::Choice(more)
+}
+
+/// What these tokens are as words, where they are nothing else.
+fn product(tokens: &[Token]) -> Option<Vec<String>> {
+    let mut all = vec![String::new()];
+    for token in tokens {
+        let Token::Words(more) = token else {
+            return None;
+        };
+        all = times(&all, more)?;
+    }
+    Some(all)
 }
 
 fn times(left: &[String], right: &[String]) -> Option<Vec<String>> {
@@ -433,7 +474,7 @@ fn too_covered(word: &str) -> bool {
 }
 
 /// A word with each of its letters covered in turn.
-pub(super) fn covered(word: &str) -> Vec<String> {
+fn covered(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     if chars.len() < 2 || chars.len() > 8 || chars.contains(&'◯') {
         return Vec::new();
@@ -454,11 +495,11 @@ mod tests {
     use super::*;
 
     fn sets() -> Sets {
-        [(
-            "死ぬ".to_owned(),
-            vec!["死に".to_owned(), "しに".to_owned()],
-        )]
-        .into()
+        let mut set = Set::default();
+        set.add("(死|し)に", &Sets::new()).expect("a set");
+        let mut number = Set::default();
+        number.add("[数]人", &Sets::new()).expect("a set");
+        [("死ぬ".to_owned(), set), ("人数".to_owned(), number)].into()
     }
 
     #[test]
@@ -478,6 +519,7 @@ mod tests {
             ways("今夜 ~ <死ぬ>", &sets()).expect("a pattern")[0].len(),
             2
         );
+        assert_eq!(ways("<人数>で", &sets()).expect("a pattern")[0].len(), 2);
         assert_eq!(
             ways("(今夜 ~)? <死ぬ>", &sets()).expect("a pattern").len(),
             2

@@ -18,8 +18,6 @@ pub(super) struct File {
     pub public: Option<Public>,
     #[serde(default)]
     pub scorer: Option<Thresholds>,
-    #[serde(default)]
-    pub names: Option<Names>,
 }
 
 /// 語群: words that may stand for each other.
@@ -27,8 +25,9 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Words {
     pub name: String,
-    #[serde(default)]
-    pub meaning: String,
+    /// For its readers.
+    #[serde(default, rename = "meaning")]
+    pub _meaning: String,
     /// 伏字: found also with one letter covered.
     #[serde(default)]
     pub masked: bool,
@@ -40,8 +39,9 @@ pub(super) struct Words {
 #[serde(deny_unknown_fields)]
 pub(super) struct Guard {
     pub name: String,
-    #[serde(default)]
-    pub meaning: String,
+    /// For its readers.
+    #[serde(default, rename = "meaning")]
+    pub _meaning: String,
     #[serde(default)]
     pub before: Vec<String>,
     #[serde(default)]
@@ -122,12 +122,4 @@ pub(super) struct Thresholds {
 pub(super) struct Threshold {
     pub category: String,
     pub alone: f32,
-}
-
-/// Surnames and given names, for the shape of a full name.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Names {
-    #[serde(default)]
-    pub surnames: Vec<String>,
 }
