@@ -119,6 +119,9 @@ impl Assessor {
         whose: RateKey,
         now: Millis,
     ) -> Assessed {
+        if self.decide == Decide::Off {
+            return Assessed::default();
+        }
         let began = Instant::now();
         let before = self.before((room.clone(), whose), body.as_str(), now);
         let recent: Vec<&str> = before.iter().map(AsRef::as_ref).collect();
@@ -143,13 +146,13 @@ impl Assessor {
         metrics::histogram!(names::ASSESS_SECONDS).record(began.elapsed().as_secs_f64());
         match self.decide {
             Decide::Rules => found,
-            Decide::Pass => Assessed::default(),
+            Decide::Pass | Decide::Off => Assessed::default(),
         }
     }
 
     /// Whether a name can be worn: one that is a number to call or an insult stands beside every line of its wearer.
     pub fn takes_name(&self, name: &str) -> bool {
-        self.decide == Decide::Pass
+        self.decide != Decide::Rules
             || assess(
                 &self.engine(),
                 name,

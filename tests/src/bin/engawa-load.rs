@@ -10,7 +10,7 @@ use engawa_tests::load::{broadcaster, storms, table};
 
 const USAGE: &str = "usage: engawa-load [--rounds N] [--seconds S] [SCENARIO[=ONLY]…]
        engawa-load broadcaster [ADDRESS]
-scenarios: saturation[=MEMBERS] latency[=DELIVERIES] idle cut deaf slow socketio nodes";
+scenarios: saturation[=MEMBERS] assessed[=MEMBERS] latency[=DELIVERIES] idle cut deaf slow socketio nodes";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -71,6 +71,7 @@ fn run(arguments: &[String]) -> Result<()> {
         };
         match name {
             "saturation" => scenarios::saturation(&session, only)?,
+            "assessed" => scenarios::assessed(&session, only)?,
             "latency" => scenarios::latency(&session, only)?,
             "idle" => storms::idle(&session)?,
             "cut" => storms::cut(&session)?,

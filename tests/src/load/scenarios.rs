@@ -49,7 +49,19 @@ pub(super) const fn shape(rooms: usize, members: usize) -> Shape {
 
 /// How many deliveries a second a core gives, beside the machine's limit.
 pub fn saturation(session: &Session, only: Option<usize>) -> Result<()> {
-    let house = Measured::start(session.cores, 200, 2000)?;
+    saturate(session, only, Measured::start(session.cores, 200, 2000)?)
+}
+
+/// As [`saturation`], every line assessed as in use, and none stopped.
+pub fn assessed(session: &Session, only: Option<usize>) -> Result<()> {
+    saturate(
+        session,
+        only,
+        Measured::start_with(session.cores, 200, 2000, "")?,
+    )
+}
+
+fn saturate(session: &Session, only: Option<usize>, house: Measured) -> Result<()> {
     let bare = Other::bare(session.cores, &session.program, 200)?;
     let mut rows = Vec::new();
     for (shape, aim, stretch) in SATURATION {

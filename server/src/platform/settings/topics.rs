@@ -143,7 +143,7 @@ topic! {
 topic! {
     /// What the assessment of a line does.
     Moderation, "moderation" {
-        /// `rules` acts on it; `pass` assesses and times lines and stops none, for measuring.
+        /// `rules` acts on it; for measuring, `pass` assesses and times lines and stops none, and `off` reads none.
         decide: Decide = Decide::Rules, ..;
     }
 }
@@ -184,6 +184,8 @@ pub enum Decide {
     Rules,
     /// Lines are assessed and timed, never stopped.
     Pass,
+    /// Lines are not read at all: what the hub alone carries.
+    Off,
 }
 
 impl Read for Decide {
@@ -191,7 +193,8 @@ impl Read for Decide {
         match String::read(value)?.as_str() {
             "rules" => Ok(Self::Rules),
             "pass" => Ok(Self::Pass),
-            _ => Err("must be \"rules\" or \"pass\"".to_owned()),
+            "off" => Ok(Self::Off),
+            _ => Err("must be \"rules\", \"pass\" or \"off\"".to_owned()),
         }
     }
 }
@@ -201,6 +204,7 @@ impl fmt::Display for Decide {
         f.write_str(match self {
             Self::Rules => "rules",
             Self::Pass => "pass",
+            Self::Off => "off",
         })
     }
 }
