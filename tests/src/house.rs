@@ -28,7 +28,8 @@ impl Db {
     }
 }
 
-/// Rates that would only be in the way: tests of a limit set it back by [`House::with`].
+/// Rates that would only be in the way, and lines that pass whatever they say, so that any text serves for a test: tests
+/// of a limit or of what becomes of a line set it back by [`House::with`].
 const LIFTED: &str = "
 [limits]
 say_burst = 1000000
@@ -43,6 +44,9 @@ recover_burst = 1000000
 recover_interval_ms = 1
 upgrades_burst = 1000000
 upgrades_interval_ms = 1
+
+[moderation]
+decide = 'pass'
 ";
 
 /// A sample centre on throwaway data.

@@ -312,7 +312,7 @@ async fn p11_this_device_forgets_at_one_request(db: Db) -> anyhow::Result<()> {
 async fn p7_without_script_a_line_is_asked_back_held_and_answered_with_a_card(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = House::new(db).await?.with("moderation.decide = 'rules'")?;
     let node = house.start().await?;
     let mut person = node.tojisha("スクリプトなし").await?;
     let page = format!("/r/{}", node.room());

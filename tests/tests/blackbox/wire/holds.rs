@@ -14,6 +14,7 @@ on_both!(
     p7_a_human_who_looks_is_told_of_and_stops_the_clock,
     p7_a_held_line_can_be_taken_back_by_its_author_alone,
     p4_a_held_line_outlives_its_node_and_passes_once,
+    p4_a_line_that_waits_when_the_hour_ends_is_answered_before_its_author_is_let_go,
     p10_who_is_not_on_duty_lets_nothing_pass_and_each_act_is_on_record,
     p7_lines_of_those_on_duty_are_asked_back_and_never_held,
     p7_a_name_is_no_way_to_a_number,
@@ -22,6 +23,13 @@ on_both!(
 const CONTACT: &str = "よかったら 090-1234-5678 に電話ください";
 const WISH: &str = "もう死にたい";
 const URGENT: &str = "今夜死ぬ";
+
+/// A house whose lines are judged.
+async fn house(db: Db, settings: &str) -> anyhow::Result<House> {
+    House::new(db)
+        .await?
+        .with(&format!("moderation.decide = 'rules'\n{settings}"))
+}
 
 async fn stage(house: &House) -> anyhow::Result<(Node, String)> {
     let node = house.start().await?;
@@ -58,7 +66,7 @@ async fn held_contact(socket: &mut Socket, room: &str, key: &str) -> anyhow::Res
 async fn p7_an_ordinary_line_passes_and_a_contact_is_asked_back_with_a_masked_version_that_passes(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let mut reader = node.tojisha("よむひと").await?.enter(&room).await?;
@@ -94,7 +102,7 @@ async fn p7_an_ordinary_line_passes_and_a_contact_is_asked_back_with_a_masked_ve
 async fn p7_a_second_contact_waits_and_its_author_hears_what_became_of_it(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let author = node.tojisha("かくひと").await?;
     let mut writer = author.enter(&room).await?;
@@ -177,7 +185,7 @@ async fn p7_a_second_contact_waits_and_its_author_hears_what_became_of_it(
 async fn p7_a_wish_to_die_passes_with_a_card_and_those_on_duty_are_told(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let mut reader = node.tojisha("よむひと").await?.enter(&room).await?;
@@ -209,7 +217,7 @@ async fn p7_a_wish_to_die_passes_with_a_card_and_those_on_duty_are_told(
 async fn p7_an_urgent_line_is_held_at_once_with_a_card_and_those_on_duty_have_it_within_a_second(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let mut reader = node.tojisha("よむひと").await?.enter(&room).await?;
@@ -241,9 +249,7 @@ async fn p7_an_urgent_line_is_held_at_once_with_a_card_and_those_on_duty_have_it
 }
 
 async fn p7_whom_nobody_reads_is_told_so_and_where_to_turn(db: Db) -> anyhow::Result<()> {
-    let house = House::new(db)
-        .await?
-        .with("rooms.risk_told_ms = 1000\nrooms.told_ms = 1000")?;
+    let house = house(db, "rooms.risk_told_ms = 1000\nrooms.told_ms = 1000").await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let first = writer.say_answered(&room, "urgent", URGENT).await?;
@@ -265,7 +271,7 @@ async fn p7_whom_nobody_reads_is_told_so_and_where_to_turn(db: Db) -> anyhow::Re
 }
 
 async fn p7_a_human_who_looks_is_told_of_and_stops_the_clock(db: Db) -> anyhow::Result<()> {
-    let house = House::new(db).await?.with("rooms.risk_told_ms = 2000")?;
+    let house = house(db, "rooms.risk_told_ms = 2000").await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let mut on_duty = node.supporter().await?.enter_on_duty(&room).await?;
@@ -281,7 +287,7 @@ async fn p7_a_human_who_looks_is_told_of_and_stops_the_clock(db: Db) -> anyhow::
 }
 
 async fn p7_a_held_line_can_be_taken_back_by_its_author_alone(db: Db) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let author = node.tojisha("かくひと").await?;
     let mut writer = author.enter(&room).await?;
@@ -303,7 +309,7 @@ async fn p7_a_held_line_can_be_taken_back_by_its_author_alone(db: Db) -> anyhow:
 }
 
 async fn p4_a_held_line_outlives_its_node_and_passes_once(db: Db) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let author = node.tojisha("かくひと").await?;
     let supporter = node.supporter().await?;
@@ -333,10 +339,31 @@ async fn p4_a_held_line_outlives_its_node_and_passes_once(db: Db) -> anyhow::Res
     Ok(())
 }
 
+async fn p4_a_line_that_waits_when_the_hour_ends_is_answered_before_its_author_is_let_go(
+    db: Db,
+) -> anyhow::Result<()> {
+    let house = house(db, "demo.open_ms = 6000").await?;
+    let (node, room) = stage(&house).await?;
+    let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
+    let mut on_duty = node.supporter().await?.enter_on_duty(&room).await?;
+    held_contact(&mut writer, &room, "late").await?;
+    on_duty.of_type("hold").await?;
+    let refused = writer.refused().await?;
+    assert_eq!(
+        (&refused["code"], &refused["key"]),
+        (&json!("room_closed"), &json!("late"))
+    );
+    assert_eq!(writer.of_type("left").await?["why"], "closed");
+    assert_eq!(on_duty.of_type("hold_done").await?["how"], "closed");
+    let again = writer.say_answered(&room, "late", CONTACT).await?;
+    assert_eq!(again["code"], "room_closed");
+    Ok(())
+}
+
 async fn p10_who_is_not_on_duty_lets_nothing_pass_and_each_act_is_on_record(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let mut on_duty = node.supporter().await?.enter_on_duty(&room).await?;
@@ -361,7 +388,7 @@ async fn p10_who_is_not_on_duty_lets_nothing_pass_and_each_act_is_on_record(
 }
 
 async fn p7_lines_of_those_on_duty_are_asked_back_and_never_held(db: Db) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let mut on_duty = node.supporter().await?.enter_on_duty(&room).await?;
     for key in ["one", "two"] {
@@ -375,7 +402,7 @@ async fn p7_lines_of_those_on_duty_are_asked_back_and_never_held(db: Db) -> anyh
 }
 
 async fn p7_a_name_is_no_way_to_a_number(db: Db) -> anyhow::Result<()> {
-    let house = House::new(db).await?;
+    let house = house(db, "").await?;
     let (node, room) = stage(&house).await?;
     let name = "ﾗｲﾝ交換きぼんぬ";
     let mut client = node.client();
