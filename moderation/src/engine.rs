@@ -161,6 +161,11 @@ impl Engine {
             scores,
             ..
         } = scratch;
+        // It has learned Japanese: of a line in Latin letters alone it knows nothing.
+        if !line.units.iter().any(|unit| unit.c >= '\u{3040}') {
+            scores.certainty = [0.0; 9];
+            return false;
+        }
         scores
             .features
             .read(line, matches, detectors, &self.evidence);

@@ -1,5 +1,6 @@
 //! Floods: the same again and again, and keys struck at random. People in distress repeat themselves too, so the bounds are
-//! wide, and a wish to die among the repeats comes before.
+//! wide, and a wish to die among the repeats comes before. One letter again and again, however often, is a cry or a cat on
+//! the keys: it harms nobody, and the rate bounds it.
 
 use super::{Detected, Detector};
 use crate::fold::{Folded, folded};
@@ -8,9 +9,8 @@ use crate::fold::{Folded, folded};
 const LENGTH_MIN: usize = 16;
 /// The longest piece whose repeats are looked for.
 const PERIOD_MAX: usize = 24;
-/// How long a run of one sign, of one letter must be.
+/// How long a run of one sign must be.
 const SIGN_RUN_MIN: usize = 18;
-const LETTER_RUN_MIN: usize = 23;
 /// Applause (888) and drawn lines may be longer.
 const APPLAUSE_MIN: usize = 60;
 /// So many pictures are no sentence any more.
@@ -31,7 +31,7 @@ pub(super) fn look(line: &Folded, raw: &str, recent: &[&str], found: &mut Vec<De
                 to: 0,
             });
         }
-        if mash(line) {
+        if mash(line, raw) {
             found.push(Detected {
                 by: Detector::Mash,
                 from: 0,
@@ -104,7 +104,7 @@ fn repeats(raw: &str) -> bool {
         '8' | '８' | 'ー' | '…' | '.' | '。' | '〜' | '・' | '-' | '=' | '_' | '─' | '━' => {
             APPLAUSE_MIN
         }
-        _ if c.is_alphanumeric() => LETTER_RUN_MIN,
+        _ if c.is_alphanumeric() => usize::MAX,
         _ => SIGN_RUN_MIN,
     };
     if run >= bound || n_pictures >= PICTURES_MIN {
@@ -131,7 +131,7 @@ const fn times_min(period: usize) -> usize {
     }
 }
 
-fn mash(line: &Folded) -> bool {
+fn mash(line: &Folded, raw: &str) -> bool {
     // What UTF-8 becomes where it is read as Shift_JIS.
     if line
         .units
@@ -142,7 +142,9 @@ fn mash(line: &Folded) -> bool {
     {
         return true;
     }
-    if (line.has.latin as usize) < MASH_MIN {
+    // Who strikes keys at random holds no shift key and seldom meets a digit: these are keys and addresses of programs.
+    let made = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    if (line.has.latin as usize) < MASH_MIN || raw.chars().any(made) {
         return false;
     }
     let mut n = 0_usize;
