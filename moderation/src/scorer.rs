@@ -9,9 +9,9 @@ use crate::matcher::Matches;
 use crate::types::Category;
 
 /// Places of the table of runs; a power of two.
-const N_PLACES: usize = 1 << 16;
+const N_PLACES: usize = 1 << 17;
 /// So many runs and pieces of evidence have weights at most, so that a look ends soon.
-pub const N_KEPT_MAX: usize = 48_000;
+pub const N_KEPT_MAX: usize = 96_000;
 /// Categories.
 pub const N_CLASSES: usize = Category::ALL.len();
 /// Bytes of a hash and its weights in the file.
@@ -200,7 +200,7 @@ fn fold_hash(hash: u32) -> u32 {
 
 /// Where a look for a hash begins.
 fn place_of(key: u32) -> usize {
-    (key.wrapping_mul(0x9e37_79b1) >> 16) as usize % N_PLACES
+    (key.wrapping_mul(0x9e37_79b1) >> 15) as usize % N_PLACES
 }
 
 impl Scorer {

@@ -22,7 +22,7 @@ use super::visitor::{Network, Visitor, fields, html, refused, see_other, set_coo
 use crate::features::care;
 use crate::features::gatherings::{self, RoomRow};
 use crate::features::identity::{FirstManager, Refusal, SignedIn, TotpSecret};
-use crate::features::rooms;
+use crate::features::rooms::{self, duty};
 use crate::permit::{self, Action, Actor};
 use crate::platform::ids::StaffId;
 use crate::platform::store::Stored;
@@ -79,13 +79,13 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
         return visitor.problem(&Problem::new(Code::NotFound), "/", None);
     };
     match duty_rooms(&edge, id, roles).await {
-        Ok((rooms, holds)) => {
+        Ok(Day { rooms, holds, kept }) => {
             let mut page = page;
             page.desk = Some(Desk {
                 waits: !holds.is_empty(),
                 risk: holds.iter().any(|hold| hold.reason == HoldReason::Risk),
-                elsewhere: !holds.is_empty(),
-                rooms: Vec::new(),
+                elsewhere: holds.iter().any(|hold| !kept.contains(&hold.room)),
+                rooms: kept,
             });
             let view = Today {
                 page,
@@ -116,12 +116,16 @@ async fn help_lines(State(edge): State<EdgeState>, visitor: Visitor) -> Response
     )
 }
 
-/// The rooms of somebody's day, and what waits in those where they may read it: staff in all, others on duty in the room.
-async fn duty_rooms(
-    edge: &Arc<Edge>,
-    id: &StaffId,
-    roles: &[Role],
-) -> Stored<(Vec<DutyRoom>, Vec<HoldRow>)> {
+/// What somebody with powers sees of a day.
+struct Day {
+    rooms: Vec<DutyRoom>,
+    /// What waits in those where they may read it: staff in all, others where they are on duty.
+    holds: Vec<HoldRow>,
+    /// The rooms in which they are on duty.
+    kept: Vec<String>,
+}
+
+async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Day> {
     let deps = edge.rooms.deps();
     let now = edge.clock.now();
     let everywhere = roles
@@ -135,6 +139,8 @@ async fn duty_rooms(
     };
     let mut duty_rooms = Vec::new();
     let mut holds = Vec::new();
+    let mut kept = Vec::new();
+    let duties = duty::rooms_of(deps, id).await?;
     let actor = Actor::Staff {
         id: id.clone(),
         roles: roles.to_vec(),
@@ -148,7 +154,13 @@ async fn duty_rooms(
         );
         let waiting = rooms::waiting(deps, &row.gathering.id).await?;
         let audience = row.gathering.audience;
-        let reads = permit::permit(&actor, None, audience, Action::LookAtHold).is_ok();
+        let own = duties.iter().find(|(room, _)| *room == row.gathering.id);
+        let own = own.map(|(_, duty)| *duty);
+        let reads =
+            permit::permit(&actor, own.map(Into::into), audience, Action::LookAtHold).is_ok();
+        if own.is_some() {
+            kept.push(row.gathering.id.as_str().to_owned());
+        }
         let waits = !waiting.is_empty() && !reads;
         if reads {
             let title = Some(row.gathering.title.clone());
@@ -169,7 +181,11 @@ async fn duty_rooms(
     }
     duty_rooms.sort_by_key(|room| !room.needs_duty);
     HoldRow::sort(&mut holds);
-    Ok((duty_rooms, holds))
+    Ok(Day {
+        rooms: duty_rooms,
+        holds,
+        kept,
+    })
 }
 
 #[derive(Default, Deserialize)]

@@ -13,6 +13,9 @@ use crate::protocol::{Duty, OnDuty};
 /// How long an ended lease is kept: its end is since when nobody is there. Milliseconds.
 const ENDED_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// How long after its end a duty may still be taken over by the next page. Milliseconds.
+const MOMENT_MS: i64 = 60_000;
+
 /// Who takes a duty.
 #[derive(Clone, Debug)]
 pub struct Taking {
@@ -125,4 +128,22 @@ pub async fn read(deps: &Deps, gathering: &Gathering) -> Stored<(AttendedUntil, 
     }
     on_duty.dedup();
     Ok((AttendedUntil(attended), on_duty))
+}
+
+/// The rooms in which somebody is on duty, or was until a moment ago: leaving one page for another ends a duty that the
+/// other page is about to take again.
+///
+/// # Errors
+/// As the store's.
+pub async fn rooms_of(deps: &Deps, staff: &StaffId) -> Stored<Vec<(RoomId, Duty)>> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    queries::leases_of(&deps.db, staff, now.minus_ms(MOMENT_MS))
+        .await?
+        .into_iter()
+        .map(|(room, duty)| {
+            let duty = Duty::from_wire(&duty)
+                .ok_or_else(|| inconsistent("duty_lease", "duty", room.as_str()))?;
+            Ok((room, duty))
+        })
+        .collect()
 }

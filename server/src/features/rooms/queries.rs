@@ -82,6 +82,7 @@ statements! {
     END_LEASES_OF_NODE = "UPDATE duty_lease SET until_ms = $2 WHERE node = $1 AND until_ms > $2";
     FORGET_OLD_LEASES = "DELETE FROM duty_lease WHERE until_ms < $1";
     LEASES = "SELECT name, duty, until_ms FROM duty_lease WHERE room_id = $1 ORDER BY name, duty";
+    LEASES_OF_STAFF = "SELECT DISTINCT room_id, duty FROM duty_lease WHERE staff_id = $1 AND until_ms > $2 ORDER BY room_id";
     FORGET_LINES = "DELETE FROM message WHERE room_id = $1";
     FORGET_STAMPS = "DELETE FROM stamp WHERE room_id = $1";
     FORGET_LEASES = "DELETE FROM duty_lease WHERE room_id = $1";
@@ -407,6 +408,14 @@ pub(super) async fn forget_old_leases(tx: &mut Tx, before: Millis) -> Stored<()>
 
 pub(super) async fn leases(db: &Db, room: &RoomId) -> Stored<Vec<(String, String, Millis)>> {
     read!(db, p => query_as::<_, (String, String, Millis)>(LEASES).bind(room).fetch_all(p).await)
+}
+
+pub(super) async fn leases_of(
+    db: &Db,
+    staff: &StaffId,
+    after: Millis,
+) -> Stored<Vec<(RoomId, String)>> {
+    read!(db, p => query_as::<_, (RoomId, String)>(LEASES_OF_STAFF).bind(staff).bind(after).fetch_all(p).await)
 }
 
 pub(super) async fn forget(tx: &mut Tx, room: &RoomId) -> Stored<()> {
