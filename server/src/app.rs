@@ -27,7 +27,7 @@ use crate::platform::limits::{self, AddressKeys, Cluster, ClusterParts};
 use crate::platform::settings::Settings;
 use crate::platform::store::{Db, StoreSettings};
 use crate::platform::telemetry::{self, Numbers};
-use crate::protocol::{HoldReason, ReadyOut, RefusalCode};
+use crate::protocol::{HoldReason, ReadyOut, RefusalCode, ReportReason};
 
 /// How long the last commit may take before the stores are closed all the same.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
@@ -510,6 +510,13 @@ fn room_texts() -> RoomTexts {
         ready,
         waiting: texts::t("waiting.text").to_owned(),
         holds,
+        rejected: ReportReason::ALL
+            .iter()
+            .map(|why| {
+                let text = texts::t(&format!("rejected.{}", why.as_str()));
+                (*why, text.to_owned())
+            })
+            .collect(),
         withdrawn: texts::t("hold.withdrawn").to_owned(),
         asks,
         card: Some(|kind, now| ShownCard::new(kind, now.jst(), "").frame()),

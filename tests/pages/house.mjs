@@ -166,13 +166,27 @@ export async function comeIn(context, house, { name, standing = 'tojisha', devic
   return page;
 }
 
+/** The step of each second factor that was used last: a code is good once. @type {Map<string, number>} */
+const used = new Map();
+const STEP_MS = 30_000;
+
+/** A code that was not used before, waited for if need be. */
+async function freshCode(secret) {
+  const step = () => Math.floor(Date.now() / STEP_MS);
+  while (step() <= (used.get(secret) ?? -1)) {
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS - (Date.now() % STEP_MS) + 20));
+  }
+  used.set(secret, step());
+  return totp(secret);
+}
+
 /** Somebody with powers logs in and takes duty in a room. */
 export async function takeDuty(context, house, login, room = house.room) {
   const page = await context.newPage();
   await page.goto(house.url + '/s');
   await page.locator('#id').fill(login.id);
   await page.locator('#password').fill(login.password);
-  await page.locator('#totp').fill(totp(login.totp_secret));
+  await page.locator('#totp').fill(await freshCode(login.totp_secret));
   await page.locator('main button.btn-main').click();
   await page.waitForURL('**/s/today');
   await page.locator(`a[href="/r/${room}?mode=duty"]`).click();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::platform::clock::Millis;
-use crate::protocol::{CardKind, HoldReason, ReadyOut, RefusalCode, ServerFrame};
+use crate::protocol::{CardKind, HoldReason, ReadyOut, RefusalCode, ReportReason, ServerFrame};
 
 /// Where a hold stands, for its author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,8 @@ pub struct RoomTexts {
     pub waiting: String,
     /// What the author of a held line hears.
     pub holds: HashMap<(HoldReason, HoldStage), String>,
+    /// What the author of a line that was kept back hears, by what those on duty said of it.
+    pub rejected: HashMap<ReportReason, String>,
     /// What somebody hears who repeats a line that they took back while it waited.
     pub withdrawn: String,
     /// What somebody hears who is asked back.

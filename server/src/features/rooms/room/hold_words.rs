@@ -5,7 +5,7 @@ use crate::features::rooms::hold::{Found, Held};
 use crate::features::rooms::texts::HoldStage;
 use crate::platform::ids::{ClientKey, ParticipantId};
 use crate::protocol::{
-    CardKind, Frame, HoldEnd, HoldReason, RefusalCode, ServerFrame, WaitingLine,
+    CardKind, Frame, HoldEnd, HoldReason, RefusalCode, ReportReason, ServerFrame, WaitingLine,
 };
 
 impl Room {
@@ -24,7 +24,10 @@ impl Room {
         };
         match (held.ended, held.seq) {
             (Some((_, at)), Some(seq)) => self.ack(conn, key, seq, at, out),
-            (Some((how, _)), None) => self.tell_end(conn, key, held.reason, how, out),
+            (Some((how, _)), None) => {
+                let end = (held.reason, how, self.holds.why(held));
+                self.tell_end(conn, key, end, out);
+            }
             (None, _) => {
                 let card = held.words.as_ref().and_then(|words| words.card);
                 // Whoever may be in danger is given it again with every answer: the first may have been lost.
@@ -129,13 +132,12 @@ impl Room {
         self.send(conn, &frame, out);
     }
 
-    /// That a held line ended without passing.
+    /// That a held line ended without passing, and why: as those on duty said it, else as it was held.
     pub(super) fn tell_end(
         &self,
         conn: ConnId,
         key: &ClientKey,
-        reason: HoldReason,
-        how: HoldEnd,
+        (reason, how, why): (HoldReason, HoldEnd, Option<ReportReason>),
         out: &mut Vec<Effect>,
     ) {
         let texts = &self.facts.texts;
@@ -147,7 +149,8 @@ impl Room {
             HoldEnd::Withdrawn => (RefusalCode::Rejected, texts.withdrawn.clone()),
             HoldEnd::Rejected | HoldEnd::Approved | HoldEnd::Passed => (
                 RefusalCode::Rejected,
-                texts.hold(reason, HoldStage::Rejected),
+                why.and_then(|why| texts.rejected.get(&why).cloned())
+                    .unwrap_or_else(|| texts.hold(reason, HoldStage::Rejected)),
             ),
         };
         let frame = ServerFrame::Refused {

@@ -11,8 +11,10 @@ use crate::features::rooms::hold::{
 };
 use crate::features::rooms::line::{Line, Shows};
 use crate::platform::clock::Millis;
-use crate::platform::ids::{ClientKey, ParticipantId, Seq};
-use crate::protocol::{Frame, HoldEnd, HoldReason, RefusalCode, RoomState, ServerFrame};
+use crate::platform::ids::{ClientKey, HoldId, ParticipantId, Seq};
+use crate::protocol::{
+    Frame, HoldEnd, HoldReason, RefusalCode, ReportReason, RoomState, ServerFrame,
+};
 
 use super::input::Which;
 
@@ -54,7 +56,9 @@ enum Due {
 pub(super) struct Holds {
     open: BTreeMap<i64, Open>,
     /// How those ended that were not let pass: a repeat of their key hears of it.
-    ended: HashMap<(ParticipantId, ClientKey), (HoldReason, HoldEnd)>,
+    ended: HashMap<(ParticipantId, ClientKey), (HoldReason, HoldEnd, Option<ReportReason>)>,
+    /// Why those on duty kept a line back, where they said so here.
+    whys: HashMap<HoldId, ReportReason>,
     /// Those that passed and whose line is not told yet.
     passing: BTreeMap<Seq, (ParticipantId, ClientKey, Millis, Vec<Asker>)>,
     /// The count of what happened to holds up to which nothing is missing here.
@@ -96,10 +100,15 @@ impl Holds {
         );
     }
 
+    /// Why it was kept back, as far as it was said on this node.
+    pub(super) fn why(&self, held: &Held) -> Option<ReportReason> {
+        self.whys.get(&held.id).copied()
+    }
+
     fn remember_end(&mut self, held: &Held, how: HoldEnd) {
         if !matches!(how, HoldEnd::Approved | HoldEnd::Passed) {
             let id = (held.author.clone(), held.key.clone());
-            self.ended.insert(id, (held.reason, how));
+            self.ended.insert(id, (held.reason, how, self.why(held)));
         }
     }
 
@@ -334,10 +343,10 @@ impl Room {
             return true;
         }
         let id = (author.clone(), key.clone());
-        let Some((reason, how)) = self.holds.ended.get(&id).copied() else {
+        let Some((reason, how, why)) = self.holds.ended.get(&id).copied() else {
             return false;
         };
-        self.tell_end(asker.conn, key, reason, how, out);
+        self.tell_end(asker.conn, key, (reason, how, why), out);
         self.answered(asker.clone());
         true
     }
@@ -373,6 +382,11 @@ impl Room {
         entry: Entry,
         out: &mut Vec<Effect>,
     ) {
+        if let (WhichHold::Id(id), HoldAct::End(HoldEnd::Rejected), Some(why)) =
+            (&which, act, ReportReason::from_wire(&entry.reason))
+        {
+            self.holds.whys.insert(id.clone(), why);
+        }
         out.push(Effect::Hold {
             which,
             act,
@@ -563,13 +577,14 @@ impl Room {
             // Whoever took it back knows.
             None if how == HoldEnd::Withdrawn => {
                 for waiter in open.waiters {
-                    self.tell_end(waiter.conn, &held.key, held.reason, how, out);
+                    self.tell_end(waiter.conn, &held.key, (held.reason, how, None), out);
                     self.answered(waiter);
                 }
             }
             None => {
                 for conn in self.conns_of(&held.author, &open.waiters) {
-                    self.tell_end(conn, &held.key, held.reason, how, out);
+                    let end = (held.reason, how, self.holds.why(held));
+                    self.tell_end(conn, &held.key, end, out);
                 }
                 for waiter in open.waiters {
                     self.answered(waiter);
