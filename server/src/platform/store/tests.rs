@@ -335,9 +335,15 @@ fn p4_a_deadlock_is_tried_again_whole_counted_and_told_to_nobody() {
     });
     assert_eq!(values, ["xx", "xx"], "each was done once");
     let text = numbers.render();
+    let n_retries: u32 = text
+        .lines()
+        .find_map(|line| line.strip_prefix("engawa_store_retries_total "))
+        .and_then(|n| n.parse().ok())
+        .expect("the number is told");
+    // Once, or a second time where the winner was slow to let go.
     assert!(
-        text.contains("engawa_store_retries_total 1"),
-        "one of the two was tried again: {text}"
+        (1..=2).contains(&n_retries),
+        "tried again {n_retries} times"
     );
 }
 
