@@ -8,7 +8,7 @@ use crate::fold::Folded;
 use crate::lexicon::{Lexicon, Problem, Rule, Source, built_in};
 use crate::matcher::Matches;
 use crate::scorer::{Evidence, Scorer, Scores};
-use crate::types::{Assessment, Card, Category, Context, Finding, Side, Span};
+use crate::types::{Assessment, Card, Category, Context, Finding, Place, Side, Span};
 
 /// Lines of the same writer that are read together with the present one where numbers or single letters are concerned.
 const RECENT_MAX: usize = 12;
@@ -216,7 +216,8 @@ impl Engine {
         self.look(scratch, line, context);
         self.take_rules(scratch, None, &mut assessment);
         self.take_detectors(scratch, None, &mut assessment);
-        if self.weigh(scratch) {
+        // A name is a word or two, and what was learned is of sentences: it would stop half of all names.
+        if context.place != Place::Name && self.weigh(scratch) {
             self.take_scores(&scratch.scores, &mut assessment);
         }
         if !context.recent.is_empty() {

@@ -43,6 +43,36 @@ mod tests {
     }
 
     #[test]
+    fn ordinary_names_can_be_worn_and_numbers_cannot() {
+        let name = |text: &str| assess(text, &Context::new(Side::Tojisha).at(Place::Name)).category;
+        for text in [
+            "みなと",
+            "しずく",
+            "三毛",
+            "うみべ",
+            "ねこ",
+            "いそぐ",
+            "とりけす",
+            "ふつう",
+            "よむ",
+            "でんわ",
+            "みどり",
+            "そら",
+            "もういちど",
+            "しらない",
+            "なぎさ",
+            "うしろに人",
+            "Aoi",
+            "名無し",
+            "雨音",
+            "夜更かし",
+        ] {
+            assert_eq!(name(text), Category::Ok, "{text}");
+        }
+        assert_eq!(name("09001234567"), Category::Contact);
+    }
+
+    #[test]
     fn the_lexicon_does_what_its_examples_say() {
         let engine = match Engine::new(&built_in()) {
             Ok(engine) => engine,
