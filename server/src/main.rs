@@ -1,7 +1,7 @@
 //! The binary.
 
-/// A line costs some sixty small allocations, many of them freed by another thread than made them, which is where the C
-/// library's allocator is slow (docs/speed.md). Without huge pages: with them an idle socket costs half as much again.
+/// A line costs many small allocations, some of them freed by another thread than made them, which is where the C
+/// library's allocator is slow (docs/speed.md). Without huge pages: with them an idle socket costs a third more.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
