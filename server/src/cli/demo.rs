@@ -312,6 +312,7 @@ async fn open_rooms(ground: &Ground, further: u32) -> anyhow::Result<Vec<OpenRoo
             starts: now,
             ends,
             forgets,
+            details: Default::default(),
         };
         open_room(ground, gathering.clone(), forgets).await?;
         let out = RoomOut {
@@ -366,7 +367,7 @@ async fn put_on_roster(
                 .audience
                 .is_none_or(|audience| audience == room.gathering.audience)
             {
-                places.push((room.gathering.id.clone(), login.staff.clone(), duty));
+                places.push((room.gathering.clone(), login.staff.clone(), duty));
             }
         }
     }

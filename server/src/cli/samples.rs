@@ -68,15 +68,14 @@ impl Sample {
         for side in [Audience::Tojisha, Audience::Family] {
             let id = format!("sample-supporter-{}", side.as_str());
             let supporter = account(ground, &id, role(RoleKind::PeerSupporter, Some(side))).await?;
-            let rooms: Vec<RoomId> = gatherings
+            let rooms = gatherings
                 .iter()
-                .filter(|gathering| gathering.audience == side)
-                .map(|gathering| gathering.id.clone())
-                .collect();
-            for room in &rooms {
-                places.push((room.clone(), supporter.clone(), Duty::Supporter));
-                places.push((room.clone(), coordinator.clone(), Duty::OnCall));
+                .filter(|gathering| gathering.audience == side);
+            for gathering in rooms.clone() {
+                places.push((gathering.clone(), supporter.clone(), Duty::Supporter));
+                places.push((gathering.clone(), coordinator.clone(), Duty::OnCall));
             }
+            let rooms = rooms.map(|gathering| gathering.id.clone()).collect();
             samples.push(Self {
                 side,
                 supporter,
@@ -91,16 +90,22 @@ impl Sample {
 /// Writes roster places, all in one transaction.
 pub(super) async fn on_roster(
     ground: &Ground,
-    places: Vec<(RoomId, StaffId, Duty)>,
+    places: Vec<(Gathering, StaffId, Duty)>,
 ) -> anyhow::Result<()> {
     let places = Arc::new(places);
+    let now = ground.clock.now();
     ground
         .db
         .write(move |tx| {
             let places = Arc::clone(&places);
             Box::pin(async move {
-                for (room, staff, duty) in places.iter() {
-                    gatherings::put_on_roster(tx, room, staff, *duty).await?;
+                for (gathering, staff, duty) in places.iter() {
+                    gatherings::put_on_roster(tx, &gathering.id, staff, *duty).await?;
+                    if *duty == Duty::OnCall {
+                        // A sample answers the telephone until the end.
+                        let until = Some(gathering.ends);
+                        gatherings::put_on_call(tx, &gathering.id, staff, now, until).await?;
+                    }
                 }
                 Ok(())
             })

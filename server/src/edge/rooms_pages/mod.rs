@@ -26,7 +26,7 @@ use super::shown::{instant, on_duty};
 use super::state::{Edge, EdgeState};
 use super::visitor::{Visitor, html, limit_person, see_other};
 use crate::features::identity::Session;
-use crate::features::rooms::duty;
+use crate::features::rooms;
 use crate::permit::Actor;
 use crate::platform::ids::RoomId;
 use crate::platform::limits::Bucket;
@@ -180,7 +180,7 @@ async fn waiting(
     text: String,
 ) -> Result<Response, Problem> {
     let gathering = visit.link.gathering();
-    let (_, people) = duty::read(edge.rooms.deps(), gathering).await?;
+    let people = rooms::on_duty_now(edge.rooms.deps(), gathering).await?;
     let view = Waiting {
         page: visitor.page(),
         id: gathering.id.as_str().to_owned(),

@@ -29,6 +29,58 @@ pub struct Gathering {
     pub ends: Millis,
     /// When its text ends.
     pub forgets: Millis,
+    /// What else was planned for it.
+    pub details: Details,
+}
+
+/// What is planned for a gathering besides its hours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Who may read it.
+    pub watch: Watch,
+    /// The series it comes from.
+    pub series: Option<String>,
+    /// What it is about.
+    pub theme: String,
+    /// The host's words, as staff typed them.
+    pub words: String,
+    /// For whom of the audience it is, such as 女性; nothing for all of it.
+    pub note: String,
+    /// Writers at most; `None` for no bound. Readers are never bounded.
+    pub seats: Option<u32>,
+    /// 部屋の進め方 to begin with, 0–4.
+    pub guard_first: u8,
+    /// The line to those who come, where it does not take place.
+    pub cancel_words: String,
+}
+
+/// Who may read a gathering.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// Handles of the audience.
+    #[default]
+    Handle,
+    /// Anybody; the room's head says so.
+    Public,
+}
+
+impl Watch {
+    /// The spelling in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Watch::Handle => "handle",
+            Watch::Public => "public",
+        }
+    }
+
+    /// The value of that spelling.
+    pub fn from_stored(text: &str) -> Option<Self> {
+        match text {
+            "handle" => Some(Watch::Handle),
+            "public" => Some(Watch::Public),
+            _ => None,
+        }
+    }
 }
 
 /// Where a gathering's room stands in the store. What people see follows from it, the time and the leases.
@@ -103,6 +155,14 @@ pub struct RoomRow {
     pub n_changes: i64,
     /// How often something happened to its holds.
     pub n_holds: i64,
+    /// Since when it is in this state; 0 where that is not known.
+    pub since: Millis,
+    /// Whoever comes waits until they are let in.
+    pub locked: bool,
+    /// What it talks about now, sealed under its key.
+    pub topic_sealed: Option<Vec<u8>>,
+    /// How often a human did something to the room as a whole.
+    pub n_acts: i64,
 }
 
 /// The gathering and its room, if there ever was one of that id that is not forgotten.
@@ -180,7 +240,7 @@ pub async fn mark_forgotten(tx: &mut Tx, id: &RoomId) -> Stored<()> {
 /// `Conflict` where the id is taken; else as the store's.
 pub async fn add(tx: &mut Tx, gathering: &Gathering, state: StoredState) -> Stored<()> {
     queries::insert(tx, gathering).await?;
-    queries::insert_room(tx, &gathering.id, state).await
+    queries::insert_room(tx, &gathering.id, state, gathering.details.guard_first).await
 }
 
 /// Moves a gathering's hours, and opens its room again.
@@ -206,6 +266,34 @@ pub async fn put_on_roster(tx: &mut Tx, id: &RoomId, staff: &StaffId, duty: Duty
 /// As the store's.
 pub async fn roster_duty(db: &Db, id: &RoomId, staff: &StaffId) -> Stored<Option<Duty>> {
     queries::roster_duty(db, id, staff).await
+}
+
+/// Until when somebody on call for a gathering can be reached, in the store's time: by a telephone that they said they
+/// answer, or by a socket that is open. `None` where nobody is on call.
+///
+/// # Errors
+/// As the store's.
+pub async fn on_call_until(db: &Db, id: &RoomId) -> Stored<Option<Millis>> {
+    Ok(queries::on_call(db, id)
+        .await?
+        .into_iter()
+        .flat_map(|(phone_until, socket_until)| [phone_until, socket_until])
+        .flatten()
+        .max())
+}
+
+/// Puts somebody on call for a gathering: they accepted, and answer the telephone until then if they said so.
+///
+/// # Errors
+/// As the store's.
+pub async fn put_on_call(
+    tx: &mut Tx,
+    id: &RoomId,
+    staff: &StaffId,
+    now: Millis,
+    phone_until: Option<Millis>,
+) -> Stored<()> {
+    queries::put_on_call(tx, id, staff, now, phone_until).await
 }
 
 /// The gatherings whose roster names somebody, by their beginning.

@@ -2,7 +2,7 @@
 
 use sqlx::{query, query_as, query_scalar};
 
-use super::{Gathering, RoomRow, StoredState, inconsistent};
+use super::{Details, Gathering, RoomRow, StoredState, Watch, inconsistent};
 use crate::permit::Duty;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{RoomId, Seq, StaffId};
@@ -10,28 +10,37 @@ use crate::platform::store::{Db, Stored, Tx};
 use crate::protocol::{Audience, EntryKind, GatheringKind, RoleKind};
 use crate::{on_tx, read, statements};
 
+/// The columns of a [`Row`].
+macro_rules! room_row {
+    () => {
+        "g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, g.watch, g.series_id, g.theme, g.words, \
+         g.note, g.seats, g.guard_first, g.cancel_words, r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds, \
+         r.since_ms, r.locked, r.topic_sealed, r.n_acts"
+    };
+}
+
 statements! {
-    FIND = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
-            r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds FROM gathering g JOIN room r ON r.id = g.id WHERE g.id = $1";
-    BETWEEN = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
-               r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds FROM gathering g JOIN room r ON r.id = g.id \
-               WHERE g.starts_ms < $2 AND g.ends_ms > $1 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400";
-    ON_ROSTER_OF = "SELECT g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, \
-                    r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds, o.duty FROM roster o \
-                    JOIN gathering g ON g.id = o.gathering_id JOIN room r ON r.id = g.id \
-                    WHERE o.staff_id = $1 AND g.ends_ms > $2 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400";
+    FIND = concat!("SELECT ", room_row!(), " FROM gathering g JOIN room r ON r.id = g.id WHERE g.id = $1");
+    BETWEEN = concat!("SELECT ", room_row!(), " FROM gathering g JOIN room r ON r.id = g.id WHERE g.starts_ms < $2 AND g.ends_ms > $1 \
+              AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400");
+    ON_ROSTER_OF = concat!("SELECT ", room_row!(), ", o.duty FROM roster o JOIN gathering g ON g.id = o.gathering_id JOIN room r ON r.id = g.id \
+                 WHERE o.staff_id = $1 AND g.ends_ms > $2 AND r.state <> 'forgotten' ORDER BY g.starts_ms, g.id LIMIT 400");
     UNFORGOTTEN = "SELECT id FROM room WHERE state <> 'forgotten' ORDER BY id";
     DUE_TO_FORGET = "SELECT g.id FROM gathering g JOIN room r ON r.id = g.id \
                      WHERE g.forgets_ms <= $1 AND r.state <> 'forgotten' ORDER BY g.id";
     NEXT_FORGETTING = "SELECT MIN(g.forgets_ms) FROM gathering g JOIN room r ON r.id = g.id WHERE r.state <> 'forgotten'";
-    INSERT = "INSERT INTO gathering (id, kind, audience, entry, title, starts_ms, ends_ms, forgets_ms) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    INSERT_ROOM = "INSERT INTO room (id, state, guard, slow_ms, last_seq, n_changes) VALUES ($1, $2, 0, 0, 0, 0)";
+    INSERT = "INSERT INTO gathering (id, kind, audience, entry, title, starts_ms, ends_ms, forgets_ms, watch, series_id, theme, words, \
+              note, seats, guard_first) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    INSERT_ROOM = "INSERT INTO room (id, state, guard, slow_ms, last_seq, n_changes) VALUES ($1, $2, $3, 0, 0, 0)";
     SET_HOURS = "UPDATE gathering SET title = $2, starts_ms = $3, ends_ms = $4, forgets_ms = $5 WHERE id = $1";
     SET_STATE = "UPDATE room SET state = $2 WHERE id = $1";
     PUT_ON_ROSTER = "INSERT INTO roster (gathering_id, staff_id, duty) VALUES ($1, $2, $3) \
                      ON CONFLICT (gathering_id, staff_id) DO UPDATE SET duty = excluded.duty";
     ROSTER_DUTY = "SELECT duty FROM roster WHERE gathering_id = $1 AND staff_id = $2";
+    ON_CALL = "SELECT o.phone_until_ms, MAX(l.until_ms) FROM on_call o LEFT JOIN staff_lease l ON l.staff_id = o.staff_id \
+               WHERE o.gathering_id = $1 GROUP BY o.staff_id, o.phone_until_ms";
+    PUT_ON_CALL = "INSERT INTO on_call (gathering_id, staff_id, accepted_ms, phone_until_ms) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (gathering_id, staff_id) DO UPDATE SET phone_until_ms = excluded.phone_until_ms";
     ROSTER_ROLES = "SELECT s.role, o.duty FROM roster o JOIN staff_role s ON s.staff_id = o.staff_id WHERE o.gathering_id = $1";
 }
 
@@ -51,11 +60,24 @@ struct Row {
     last_seq: Seq,
     n_changes: i64,
     n_holds: i64,
+    watch: String,
+    series_id: Option<String>,
+    theme: String,
+    words: String,
+    note: String,
+    seats: i64,
+    guard_first: i64,
+    cancel_words: String,
+    since_ms: Millis,
+    locked: bool,
+    topic_sealed: Option<Vec<u8>>,
+    n_acts: i64,
 }
 
 impl Row {
     fn parse(self) -> Stored<RoomRow> {
-        let no = |table, column| inconsistent(table, column, self.id.as_str());
+        let id = self.id.clone();
+        let no = |table, column| inconsistent(table, column, id.as_str());
         Ok(RoomRow {
             state: StoredState::from_stored(&self.state).ok_or_else(|| no("room", "state"))?,
             guard: u8::try_from(self.guard).map_err(|_| no("room", "guard"))?,
@@ -63,6 +85,10 @@ impl Row {
             last_seq: self.last_seq,
             n_changes: self.n_changes,
             n_holds: self.n_holds,
+            since: self.since_ms,
+            locked: self.locked,
+            topic_sealed: self.topic_sealed,
+            n_acts: self.n_acts,
             gathering: Gathering {
                 kind: GatheringKind::from_wire(&self.kind)
                     .ok_or_else(|| no("gathering", "kind"))?,
@@ -74,6 +100,17 @@ impl Row {
                 starts: self.starts_ms,
                 ends: self.ends_ms,
                 forgets: self.forgets_ms,
+                details: Details {
+                    watch: Watch::from_stored(&self.watch)
+                        .ok_or_else(|| no("gathering", "watch"))?,
+                    series: self.series_id,
+                    theme: self.theme,
+                    words: self.words,
+                    note: self.note,
+                    seats: u32::try_from(self.seats).ok().filter(|seats| *seats > 0),
+                    guard_first: u8::try_from(self.guard_first).unwrap_or(4),
+                    cancel_words: self.cancel_words,
+                },
             },
         })
     }
@@ -129,11 +166,19 @@ pub(super) async fn next_forgetting(db: &Db) -> Stored<Option<Millis>> {
 pub(super) async fn insert(tx: &mut Tx, g: &Gathering) -> Stored<()> {
     on_tx!(tx, c => query(INSERT)
         .bind(&g.id).bind(g.kind.as_str()).bind(g.audience.as_str()).bind(g.entry.as_str()).bind(&g.title)
-        .bind(g.starts).bind(g.ends).bind(g.forgets).execute(c).await.map(|_| ()))
+        .bind(g.starts).bind(g.ends).bind(g.forgets).bind(g.details.watch.as_str()).bind(&g.details.series)
+        .bind(&g.details.theme).bind(&g.details.words).bind(&g.details.note)
+        .bind(g.details.seats.map_or(0, i64::from)).bind(i64::from(g.details.guard_first))
+        .execute(c).await.map(|_| ()))
 }
 
-pub(super) async fn insert_room(tx: &mut Tx, id: &RoomId, state: StoredState) -> Stored<()> {
-    on_tx!(tx, c => query(INSERT_ROOM).bind(id).bind(state.as_str()).execute(c).await.map(|_| ()))
+pub(super) async fn insert_room(
+    tx: &mut Tx,
+    id: &RoomId,
+    state: StoredState,
+    guard: u8,
+) -> Stored<()> {
+    on_tx!(tx, c => query(INSERT_ROOM).bind(id).bind(state.as_str()).bind(i64::from(guard)).execute(c).await.map(|_| ()))
 }
 
 pub(super) async fn set_hours(tx: &mut Tx, g: &Gathering) -> Stored<()> {
@@ -158,6 +203,20 @@ pub(super) async fn roster_duty(db: &Db, id: &RoomId, staff: &StaffId) -> Stored
     read!(db, p => query_scalar::<_, String>(ROSTER_DUTY).bind(id).bind(staff).fetch_optional(p).await)?
         .map(|text| Duty::from_text(&text).ok_or_else(|| inconsistent("roster", "duty", id.as_str())))
         .transpose()
+}
+
+pub(super) async fn on_call(db: &Db, id: &RoomId) -> Stored<Vec<(Option<Millis>, Option<Millis>)>> {
+    read!(db, p => query_as::<_, (Option<Millis>, Option<Millis>)>(ON_CALL).bind(id).fetch_all(p).await)
+}
+
+pub(super) async fn put_on_call(
+    tx: &mut Tx,
+    id: &RoomId,
+    staff: &StaffId,
+    now: Millis,
+    phone_until: Option<Millis>,
+) -> Stored<()> {
+    on_tx!(tx, c => query(PUT_ON_CALL).bind(id).bind(staff).bind(now).bind(phone_until).execute(c).await.map(|_| ()))
 }
 
 pub(super) async fn roster_roles(db: &Db, id: &RoomId) -> Stored<Vec<(RoleKind, Duty)>> {

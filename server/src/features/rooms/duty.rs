@@ -107,11 +107,14 @@ pub async fn end_all(deps: &Arc<Deps>) -> Stored<()> {
         .await
 }
 
-/// Until when a room is attended, and by whom, in this node's time.
+/// Until when a room is attended, in this node's time; how far that is ahead of the store's, in milliseconds; and by whom.
 ///
 /// # Errors
 /// As the store's.
-pub async fn read(deps: &Deps, gathering: &Gathering) -> Stored<(AttendedUntil, Vec<OnDuty>)> {
+pub(super) async fn read(
+    deps: &Deps,
+    gathering: &Gathering,
+) -> Stored<(AttendedUntil, i64, Vec<OnDuty>)> {
     let node_now = deps.clock.now();
     let store_now = queries::now(&deps.db, node_now).await?;
     let ahead_ms = node_now.since_ms(store_now);
@@ -127,7 +130,7 @@ pub async fn read(deps: &Deps, gathering: &Gathering) -> Stored<(AttendedUntil, 
         }
     }
     on_duty.dedup();
-    Ok((AttendedUntil(attended), on_duty))
+    Ok((AttendedUntil(attended), ahead_ms, on_duty))
 }
 
 /// The rooms in which somebody is on duty, or was until a moment ago: leaving one page for another ends a duty that the

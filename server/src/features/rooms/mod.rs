@@ -157,6 +157,14 @@ impl Deps {
             slow_after_ms: self.settings.slow_after_ms,
             slow_ms: u32::try_from(self.settings.slow_ms).unwrap_or(u32::MAX),
             pause_after_ms: self.settings.pause_after_ms,
+            risk_ms: self.settings.risk_pause_ms,
+            doors_ms: self.settings.doors_ms,
+            cancel_after_ms: self.settings.cancel_after_ms,
+            last_call_ms: self.settings.last_call_ms,
+            afterglow_ms: self.settings.afterglow_ms,
+            needs_on_call: self.settings.needs_on_call,
+            on_call_wait_ms: self.settings.on_call_wait_ms,
+            on_call_end_ms: self.settings.on_call_end_ms,
         }
     }
 }
@@ -470,16 +478,9 @@ pub async fn extend_key(keys: &KeyRing, id: &RoomId, forgets: Millis) -> Result<
 /// # Errors
 /// As the store's.
 pub async fn state_now(deps: &Deps, row: &gatherings::RoomRow) -> Stored<RoomState> {
-    let (attended, _) = duty::read(deps, &row.gathering).await?;
-    Ok(life::standing_at(
-        row.state,
-        row.slow_ms,
-        attended,
-        row.gathering.ends,
-        &deps.grace(),
-        deps.clock.now(),
-    )
-    .map_or(RoomState::Closed, |standing| standing.state))
+    let (course, _) = reading::course(deps, row).await?;
+    Ok(life::standing_at(&course, &deps.grace(), deps.clock.now())
+        .map_or(RoomState::Closed, |standing| standing.state))
 }
 
 /// Who is on duty in a room now.
@@ -490,7 +491,7 @@ pub async fn on_duty_now(
     deps: &Deps,
     gathering: &Gathering,
 ) -> Stored<Vec<crate::protocol::OnDuty>> {
-    Ok(duty::read(deps, gathering).await?.1)
+    Ok(duty::read(deps, gathering).await?.2)
 }
 
 /// What waits in a room for a human, as those on duty are told of it. Nothing where the room is forgotten.

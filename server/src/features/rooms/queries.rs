@@ -82,6 +82,7 @@ statements! {
     END_LEASES_OF_NODE = "UPDATE duty_lease SET until_ms = $2 WHERE node = $1 AND until_ms > $2";
     FORGET_OLD_LEASES = "DELETE FROM duty_lease WHERE until_ms < $1";
     LEASES = "SELECT name, duty, until_ms FROM duty_lease WHERE room_id = $1 ORDER BY name, duty";
+    NEWEST_RISK = "SELECT MAX(at_ms) FROM hold WHERE room_id = $1 AND reason = 'risk'";
     LEASES_OF_STAFF = "SELECT DISTINCT room_id, duty FROM duty_lease WHERE staff_id = $1 AND until_ms > $2 ORDER BY room_id";
     FORGET_LINES = "DELETE FROM message WHERE room_id = $1";
     FORGET_STAMPS = "DELETE FROM stamp WHERE room_id = $1";
@@ -143,6 +144,11 @@ pub(super) async fn now(db: &Db, node_now: Millis) -> Stored<Millis> {
         Db::Sqlite { .. } => Ok(node_now),
         Db::Pg(p) => Ok(query_scalar::<_, Millis>(NOW).fetch_one(p).await?),
     }
+}
+
+/// When somebody last wrote of danger to life there.
+pub(super) async fn newest_risk(db: &Db, room: &RoomId) -> Stored<Option<Millis>> {
+    read!(db, p => query_scalar::<_, Option<Millis>>(NEWEST_RISK).bind(room).fetch_one(p).await)
 }
 
 pub(super) async fn lock(tx: &mut Tx, room: &RoomId) -> Stored<Option<Seq>> {

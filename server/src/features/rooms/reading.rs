@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
+use super::life::{Course, OnCallUntil};
 use super::line::{Line, Shows};
 use super::room::{Changed, Input, Seen, Which};
 use super::{Deps, duty, queries, vault};
 use crate::features::audit::Entry;
-use crate::features::gatherings;
+use crate::features::gatherings::{self, RoomRow};
+use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::platform::store::{StoreError, Stored};
-use crate::protocol::{LineOut, ServerFrame, StampKind};
+use crate::protocol::{LineOut, OnDuty, ServerFrame, StampKind};
 
 /// What the store says of a room; `None` once it is forgotten.
 pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
     let Some(row) = gatherings::find(&deps.db, id).await? else {
         return Ok(None);
     };
-    let (attended, on_duty) = duty::read(deps, &row.gathering).await?;
+    let (course, on_duty) = course(deps, &row).await?;
+    let topic = match &row.topic_sealed {
+        Some(sealed) => topic(deps, id, sealed).await?,
+        None => None,
+    };
     Ok(Some(Seen {
         gathering: row.gathering,
         state: row.state,
@@ -25,9 +31,47 @@ pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
         last_seq: row.last_seq,
         n_changes: row.n_changes,
         n_holds: row.n_holds,
-        attended,
+        attended: course.attended,
         on_duty,
+        since: row.since,
+        on_call: course.on_call,
+        risk_at: course.risk_at,
+        locked: row.locked,
+        topic,
+        n_acts: row.n_acts,
     }))
+}
+
+/// What a room's course follows from, in this node's time, and who is on duty in it.
+///
+/// # Errors
+/// As the store's.
+pub(super) async fn course(deps: &Deps, row: &RoomRow) -> Stored<(Course, Vec<OnDuty>)> {
+    let (attended, ahead_ms, on_duty) = duty::read(deps, &row.gathering).await?;
+    let on_call = gatherings::on_call_until(&deps.db, &row.gathering.id).await?;
+    let course = Course {
+        state: row.state,
+        since: row.since,
+        starts: row.gathering.starts,
+        ends: row.gathering.ends,
+        attended,
+        on_call: OnCallUntil(on_call.map_or(Millis(0), |until| until.plus_ms(ahead_ms))),
+        risk_at: queries::newest_risk(&deps.db, &row.gathering.id).await?,
+        slow_ms: row.slow_ms,
+    };
+    Ok((course, on_duty))
+}
+
+/// A room's topic, opened; nothing where its key is gone.
+async fn topic(deps: &Deps, id: &RoomId, sealed: &[u8]) -> Stored<Option<String>> {
+    let key = deps
+        .keys
+        .get(&vault::key_id(id))
+        .await
+        .map_err(|error| StoreError::Unavailable {
+            what: format!("the key store: {error}"),
+        })?;
+    Ok(key.and_then(|key| vault::open_topic(&key, id, sealed)))
 }
 
 /// Lines from the store with their stamps, opened.

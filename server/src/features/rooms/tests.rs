@@ -76,6 +76,7 @@ async fn add_room(db: &Db, name: &str) -> RoomId {
         starts: NOW,
         ends: NOW.plus_ms(HOUR_MS),
         forgets: NOW.plus_ms(2 * HOUR_MS),
+        details: Default::default(),
     };
     db.write(move |tx| {
         let gathering = gathering.clone();

@@ -79,6 +79,27 @@ pub fn seal_content(
     )
 }
 
+/// Where a room's topic is sealed for.
+fn topic_place<'a>(room: &'a RoomId) -> Place<'a> {
+    Place {
+        table: "room",
+        row: room.as_str(),
+        column: "topic_sealed",
+        key_version: KEY_VERSION,
+    }
+}
+
+/// Seals what a room talks about.
+pub fn seal_topic(key: &DataKey, room: &RoomId, topic: &str, chance: &dyn Chance) -> Vec<u8> {
+    seal(key, &topic_place(room), topic.as_bytes(), chance)
+}
+
+/// Opens what a room talks about; nothing where it does not open.
+pub fn open_topic(key: &DataKey, room: &RoomId, sealed: &[u8]) -> Option<String> {
+    let plain = open(key, &topic_place(room), sealed).ok()?;
+    String::from_utf8(plain.to_vec()).ok()
+}
+
 /// Opens a line. One that does not open is [`Shows::Gone`], so that it is named and never passed over.
 pub fn open_line(key: &DataKey, room: &RoomId, row: LineRow) -> Line {
     let content = row.sealed.as_deref().and_then(|sealed| {

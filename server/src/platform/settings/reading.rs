@@ -268,6 +268,18 @@ impl Read for i64 {
     }
 }
 
+impl Read for bool {
+    /// As TOML has it, or in the environment as text.
+    fn read(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Boolean(yes) => Some(*yes),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| "must be true or false".to_owned())
+    }
+}
+
 macro_rules! read_number {
     ($($type:ty),*) => {$(
         impl Read for $type {

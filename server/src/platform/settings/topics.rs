@@ -107,6 +107,24 @@ topic! {
         pong_grace_ms: i64 = 20_000, 1..=DAY_MS;
         /// Milliseconds between two words on how many are here: the finer, the more it tells of one person.
         about_every_ms: i64 = 60_000, 1..=DAY_MS;
+        /// Milliseconds after a line about danger to life in which a room does not pause, while somebody on call can be reached.
+        risk_pause_ms: i64 = 600_000, 0..=DAY_MS;
+        /// Milliseconds before the hour at which the waiting room opens.
+        doors_ms: i64 = 1_800_000, 0..=DAY_MS;
+        /// Milliseconds after the hour at which a room that nobody opened is cancelled.
+        cancel_after_ms: i64 = 900_000, 1..=DAY_MS;
+        /// Milliseconds before its end at which a room says that it ends.
+        last_call_ms: i64 = 600_000, 0..=DAY_MS;
+        /// Milliseconds after its end in which a room is still read.
+        afterglow_ms: i64 = 1_200_000, 0..=DAY_MS;
+        /// Whether a room is open only while somebody on call can be reached.
+        needs_on_call: bool = true, ..;
+        /// Milliseconds without anybody on call after which newcomers wait.
+        on_call_wait_ms: i64 = 300_000, 1..=DAY_MS;
+        /// Milliseconds without anybody on call after which the last call begins.
+        on_call_end_ms: i64 = 600_000, 1..=DAY_MS;
+        /// Milliseconds between two looks at which gatherings open, end or are cancelled.
+        life_every_ms: i64 = 1000, 1..=DAY_MS;
         /// Milliseconds that a closed room is kept before its key is destroyed.
         keep_ms: i64 = DAY_MS, 1..=EVER_MS;
         /// First lines of somebody without a slip that wait, where newcomers are read first.

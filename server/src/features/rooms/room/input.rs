@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::features::audit::Entry;
 use crate::features::gatherings::{Gathering, StoredState};
 use crate::features::rooms::hold::{Found, Held, HoldAct, HoldCame, HoldKept, WhichHold};
-use crate::features::rooms::life::{AttendedUntil, Grace};
+use crate::features::rooms::life::{AttendedUntil, Course, Grace, OnCallUntil};
 use crate::features::rooms::line::{Line, Proposed, Shows};
 use crate::features::rooms::texts::RoomTexts;
 use crate::features::rooms::ticket::Ticket;
@@ -105,6 +105,34 @@ pub struct Seen {
     pub attended: AttendedUntil,
     /// Who is on duty.
     pub on_duty: Vec<OnDuty>,
+    /// Since when it is in this state; 0 where that is not known.
+    pub since: Millis,
+    /// Until when somebody on call can be reached.
+    pub on_call: OnCallUntil,
+    /// When somebody last wrote of danger to life.
+    pub risk_at: Option<Millis>,
+    /// Whoever comes waits until they are let in.
+    pub locked: bool,
+    /// What it talks about now.
+    pub topic: Option<String>,
+    /// How often a human did something to the room as a whole.
+    pub n_acts: i64,
+}
+
+impl Seen {
+    /// What its course follows from.
+    pub fn course(&self) -> Course {
+        Course {
+            state: self.state,
+            since: self.since,
+            starts: self.gathering.starts,
+            ends: self.gathering.ends,
+            attended: self.attended,
+            on_call: self.on_call,
+            risk_at: self.risk_at,
+            slow_ms: self.slow_ms,
+        }
+    }
 }
 
 /// A refusal before it has words.

@@ -318,7 +318,7 @@ impl Room {
         Head {
             state,
             guard: self.seen.guard,
-            topic: None,
+            topic: self.seen.topic.clone(),
             slow_ms,
             about: self.about,
             on_duty: self.seen.on_duty.clone(),
@@ -328,17 +328,10 @@ impl Room {
     }
 
     fn standing(&self, now: Millis) -> (RoomState, u32) {
-        standing_at(
-            self.seen.state,
-            self.seen.slow_ms,
-            self.seen.attended,
-            self.seen.gathering.ends,
-            &self.facts.grace,
-            now,
-        )
-        .map_or((RoomState::Closed, 0), |standing| {
-            (standing.state, standing.slow_ms)
-        })
+        standing_at(&self.seen.course(), &self.facts.grace, now)
+            .map_or((RoomState::Closed, 0), |standing| {
+                (standing.state, standing.slow_ms)
+            })
     }
 
     /// Lets everybody go once the hour is over.
@@ -398,6 +391,7 @@ impl Room {
             told.state == state
                 && told.slow_ms == slow_ms
                 && told.guard == self.seen.guard
+                && told.topic == self.seen.topic
                 && told.about == self.about
                 && told.lamp == self.lamp_lit
                 && told.on_duty == self.seen.on_duty

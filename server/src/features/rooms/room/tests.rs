@@ -14,6 +14,7 @@ use crate::features::gatherings::{Gathering, StoredState};
 use crate::features::rooms::body::Body;
 use crate::features::rooms::hold::Found;
 use crate::features::rooms::life::{AttendedUntil, Grace};
+use crate::features::rooms::life::{OnCallUntil, testing::PLAIN};
 use crate::features::rooms::line::{Content, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
 use crate::features::rooms::ticket::Tickets;
@@ -37,6 +38,7 @@ fn gathering() -> Gathering {
         starts: Millis(0),
         ends: Millis(1_000_000_000),
         forgets: Millis(2_000_000_000),
+        details: Default::default(),
     }
 }
 
@@ -51,6 +53,7 @@ fn facts() -> Facts {
             slow_after_ms: 120_000,
             slow_ms: 60_000,
             pause_after_ms: 300_000,
+            ..PLAIN
         },
         holds: HoldTimes {
             newcomer_lines: 3,
@@ -76,6 +79,12 @@ fn seen(store: &Store) -> Seen {
         n_holds: 0,
         attended: AttendedUntil(Millis(1_000_000_000)),
         on_duty: Vec::new(),
+        since: Millis(0),
+        on_call: OnCallUntil(Millis(0)),
+        risk_at: None,
+        locked: false,
+        topic: None,
+        n_acts: 0,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::features::rooms::body::Body;
 use moderation::Category;
 
 use crate::features::rooms::hold::{Found, Held, HoldAct, HoldCame, HoldKept, NewHold, WhichHold};
-use crate::features::rooms::life::{AttendedUntil, Grace};
+use crate::features::rooms::life::testing::PLAIN;
+use crate::features::rooms::life::{AttendedUntil, Grace, OnCallUntil};
 use crate::features::rooms::line::{Line, NewLine, Proposed, Shows};
 use crate::features::rooms::outbox::Outbox;
 use crate::features::rooms::policy::Assessed;
@@ -254,6 +255,7 @@ impl Hosted {
                 slow_after_ms: sizes.slow_after_ms,
                 slow_ms: sizes.slow_ms,
                 pause_after_ms: sizes.pause_after_ms,
+                ..PLAIN
             },
             holds: HoldTimes {
                 newcomer_lines: 3,
@@ -606,6 +608,7 @@ fn seen(snapshot: &Snapshot, ahead_ms: i64) -> Seen {
             starts: Millis(0),
             ends: Millis(snapshot.ends),
             forgets: Millis(snapshot.ends + 1_000_000),
+            details: Default::default(),
         },
         state: snapshot.state,
         guard: snapshot.guard,
@@ -622,5 +625,11 @@ fn seen(snapshot: &Snapshot, ahead_ms: i64) -> Seen {
                 duty: Duty::Supporter,
             })
             .collect(),
+        since: Millis(0),
+        on_call: OnCallUntil(Millis(0)),
+        risk_at: None,
+        locked: false,
+        topic: None,
+        n_acts: 0,
     }
 }
