@@ -12,7 +12,15 @@ ALTER TABLE room ADD COLUMN since_ms BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE room ADD COLUMN locked BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE room ADD COLUMN topic_sealed BYTEA;
 ALTER TABLE room ADD COLUMN n_acts BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE room ADD COLUMN n_admits BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX room_state ON room (state);
+
+CREATE TABLE room_person (
+    room_id TEXT COLLATE "C" NOT NULL REFERENCES room (id) ON DELETE CASCADE,
+    participant TEXT COLLATE "C" NOT NULL,
+    what TEXT NOT NULL CHECK (what IN ('admitted', 'moved')),
+    PRIMARY KEY (room_id, participant, what)
+);
 
 CREATE TABLE on_call (
     gathering_id TEXT COLLATE "C" NOT NULL REFERENCES gathering (id) ON DELETE CASCADE,

@@ -9,13 +9,24 @@ ALTER TABLE gathering ADD COLUMN seats INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE gathering ADD COLUMN guard_first INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE gathering ADD COLUMN cancel_words TEXT NOT NULL DEFAULT '';
 
--- since_ms is when the stored state began (0: not known), n_acts how often a human did something to the room as a whole.
+-- since_ms is when the stored state began (0: not known), n_acts how often a human did something to the room as a whole,
+-- n_admits how often all who waited were let in.
 -- The topic is sealed under the room's key: people write it.
 ALTER TABLE room ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE room ADD COLUMN locked INTEGER NOT NULL DEFAULT 0 CHECK (locked IN (0, 1));
 ALTER TABLE room ADD COLUMN topic_sealed BLOB;
 ALTER TABLE room ADD COLUMN n_acts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE room ADD COLUMN n_admits INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX room_state ON room (state);
+
+-- Who was let in where newcomers wait, and who was taken to the other side: by their ids in that room, which tell nobody
+-- anything once its key is gone.
+CREATE TABLE room_person (
+    room_id TEXT NOT NULL REFERENCES room (id) ON DELETE CASCADE,
+    participant TEXT NOT NULL,
+    what TEXT NOT NULL CHECK (what IN ('admitted', 'moved')),
+    PRIMARY KEY (room_id, participant, what)
+) STRICT;
 
 -- A member of staff who accepted to be on call for a gathering. phone_until_ms is set where they said that they answer
 -- the telephone: until the end, or until a host says that they do not.

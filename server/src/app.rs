@@ -15,9 +15,10 @@ use crate::edge::pages::card::ShownCard;
 use crate::edge::pages::texts;
 use crate::edge::state::{DemoLogin, Edge, EdgeParts, EdgeState};
 use crate::edge::{http, ws};
+use crate::features::alerts::Command;
 use crate::features::audit::{Audit, AuditKey};
 use crate::features::identity::{self, Identity, SessionSettings};
-use crate::features::rooms::{self, DepsParts, HoldStage, PersonId, RoomTexts, Rooms};
+use crate::features::rooms::{self, DepsParts, HoldStage, PersonId, RoomTexts, Rooms, WaitWhy};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
 use crate::platform::clock::{Clock, SystemClock, wait_ms};
@@ -174,9 +175,11 @@ impl Node {
             bus,
             audit: ground.audit.clone(),
             tally: ground.tally.clone(),
+            alert_command: Command::new(ground.settings.alert_command.clone()),
             node: ground.node.clone(),
             settings: ground.settings.rooms.clone(),
             texts: Arc::new(room_texts()),
+            identity: Some(Arc::clone(&ground.identity)),
             outbox_frames_max: ground.settings.limits.outbox_frames_max,
             outbox_bytes_max: ground.settings.limits.outbox_bytes_max,
         })
@@ -508,7 +511,17 @@ fn room_texts() -> RoomTexts {
     RoomTexts {
         refusals,
         ready,
-        waiting: texts::t("waiting.text").to_owned(),
+        waits: WaitWhy::ALL
+            .iter()
+            .map(|why| {
+                let text = texts::t(&format!("waiting.{}", why.as_str()));
+                (*why, text.to_owned())
+            })
+            .collect(),
+        admitted: texts::t("waiting.admitted").to_owned(),
+        moved: texts::t("measured.move_side").to_owned(),
+        last_call: texts::t("time.last_call").to_owned(),
+        afterglow: texts::t("time.afterglow").to_owned(),
         holds,
         rejected: ReportReason::ALL
             .iter()

@@ -6,7 +6,7 @@
 //! logs; people get one answer for every reason, so that nobody learns from it what exists.
 
 use crate::platform::ids::{HandleId, StaffId};
-use crate::protocol::{self, Audience, Role, RoleKind, Standing};
+use crate::protocol::{self, Audience, EntryKind, Role, RoleKind, Standing};
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,11 +99,29 @@ pub enum Action {
     ApproveHold,
     /// Keep a line back that waits.
     RejectHold,
+    /// Set the pace.
+    SetPace,
+    /// Set 部屋の進め方.
+    SetGuard,
+    /// Let newcomers wait, or not any more.
+    LockRoom,
+    /// Let in whoever waits.
+    Admit,
+    /// Pause the room, and end the pause.
+    PauseRoom,
+    /// Set what it talks about.
+    SetTopic,
+    /// Let the room say something.
+    Notice,
+    /// End the gathering.
+    CloseRoom,
+    /// Take somebody to the other side.
+    MoveSide,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::EnterTalk,
         Self::EnterListen,
         Self::EnterDuty,
@@ -117,6 +135,15 @@ impl Action {
         Self::LookAtHold,
         Self::ApproveHold,
         Self::RejectHold,
+        Self::SetPace,
+        Self::SetGuard,
+        Self::LockRoom,
+        Self::Admit,
+        Self::PauseRoom,
+        Self::SetTopic,
+        Self::Notice,
+        Self::CloseRoom,
+        Self::MoveSide,
     ];
 
     /// The name in the audit log and in `doctor`.
@@ -135,6 +162,15 @@ impl Action {
             Self::LookAtHold => "room.look",
             Self::ApproveHold => "room.approve",
             Self::RejectHold => "room.reject",
+            Self::SetPace => "room.slow",
+            Self::SetGuard => "room.guard",
+            Self::LockRoom => "room.lock",
+            Self::Admit => "room.admit",
+            Self::PauseRoom => "room.pause",
+            Self::SetTopic => "room.topic",
+            Self::Notice => "room.notice",
+            Self::CloseRoom => "room.close",
+            Self::MoveSide => "room.move_side",
         }
     }
 }
@@ -259,33 +295,54 @@ pub fn permit(
 /// everywhere. A line of one's own can be taken back when duty is over, too.
 pub const fn is_allowed(capacity: Capacity, action: Action) -> bool {
     use Action::{
-        ApproveHold, EnterDuty, EnterListen, EnterTalk, Hide, Lamp, LookAtHold, ReadRoom,
-        RejectHold, Say, Stamp, Unhide, Unsay,
+        Admit, ApproveHold, CloseRoom, EnterDuty, EnterListen, EnterTalk, Hide, Lamp, LockRoom,
+        LookAtHold, MoveSide, Notice, PauseRoom, ReadRoom, RejectHold, Say, SetGuard, SetPace,
+        SetTopic, Stamp, Unhide, Unsay,
     };
     match capacity {
         Capacity::Participant => match action {
             EnterTalk | EnterListen | ReadRoom | Say | Stamp | Lamp | Unsay => true,
-            EnterDuty | Hide | Unhide | LookAtHold | ApproveHold | RejectHold => false,
+            EnterDuty | Hide | Unhide | LookAtHold | ApproveHold | RejectHold | SetPace
+            | SetGuard | LockRoom | Admit | PauseRoom | SetTopic | Notice | CloseRoom
+            | MoveSide => false,
         },
-        Capacity::Supporter | Capacity::Host | Capacity::Staff => match action {
+        Capacity::Supporter => match action {
             EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide | LookAtHold
             | ApproveHold | RejectHold => true,
+            EnterTalk | EnterListen | SetPace | SetGuard | LockRoom | Admit | PauseRoom
+            | SetTopic | Notice | CloseRoom | MoveSide => false,
+        },
+        Capacity::Host | Capacity::Staff => match action {
+            EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide | LookAtHold
+            | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom | Admit | PauseRoom
+            | SetTopic | Notice | CloseRoom | MoveSide => true,
             EnterTalk | EnterListen => false,
         },
         Capacity::OnCall | Capacity::StaffAside => match action {
             EnterDuty | ReadRoom | Unsay | Hide | Unhide | LookAtHold | ApproveHold
-            | RejectHold => true,
+            | RejectHold | SetPace | SetGuard | LockRoom | Admit | PauseRoom | SetTopic
+            | Notice | CloseRoom | MoveSide => true,
             EnterTalk | EnterListen | Say | Stamp | Lamp => false,
         },
         Capacity::OffDuty => match action {
             Unsay => true,
             EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Hide | Unhide
-            | LookAtHold | ApproveHold | RejectHold => false,
+            | LookAtHold | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom | Admit
+            | PauseRoom | SetTopic | Notice | CloseRoom | MoveSide => false,
         },
         Capacity::OtherSide | Capacity::Unfit => match action {
             EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide
-            | Unhide | LookAtHold | ApproveHold | RejectHold => false,
+            | Unhide | LookAtHold | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom
+            | Admit | PauseRoom | SetTopic | Notice | CloseRoom | MoveSide => false,
         },
+    }
+}
+
+/// Whether a handle may come into a gathering at all by how one gets in: with a slip from the centre, or on one's own word.
+pub const fn may_come(entry: EntryKind, by_slip: bool) -> bool {
+    match entry {
+        EntryKind::Open => true,
+        EntryKind::Introduced => by_slip,
     }
 }
 
@@ -368,9 +425,9 @@ mod tests {
         Some(Duty::OnCall),
     ];
 
-    /// Which actions pass, as letters in the order of [`Action::ALL`]: T L D R S s l u H h k a r.
+    /// Which actions pass, as letters in the order of [`Action::ALL`]: T L D R S s l u H h k a r p g b A P t n c m.
     fn cells(actor: &Actor, duty: Option<Duty>, audience: Audience) -> String {
-        "TLDRSsluHhkar"
+        "TLDRSsluHhkarpgbAPtncm"
             .chars()
             .zip(Action::ALL)
             .map(
@@ -390,11 +447,12 @@ mod tests {
     /// Every role, duty and side against every action, written out.
     #[test]
     fn p10_every_cell_of_the_table() {
-        const NOTHING: &str = ".............";
-        const PARTICIPANT: &str = "TL.RSslu.....";
-        const ON_DUTY: &str = "..DRSsluHhkar";
-        const ASIDE: &str = "..DR...uHhkar";
-        const OFF_DUTY: &str = ".......u.....";
+        const NOTHING: &str = "......................";
+        const PARTICIPANT: &str = "TL.RSslu..............";
+        const SUPPORTER: &str = "..DRSsluHhkar.........";
+        const ON_DUTY: &str = "..DRSsluHhkarpgbAPtncm";
+        const ASIDE: &str = "..DR...uHhkarpgbAPtncm";
+        const OFF_DUTY: &str = ".......u..............";
         for audience in [Audience::Tojisha, Audience::Family] {
             let (own, theirs) = (Some(audience), Some(other(audience)));
             #[rustfmt::skip]
@@ -402,14 +460,14 @@ mod tests {
                 //                                              none         host     supporter  staff    on call
                 (handle(audience),                             [PARTICIPANT, NOTHING, NOTHING, NOTHING, NOTHING]),
                 (handle(other(audience)),                      [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
-                (staff(RoleKind::PeerSupporter, own),          [OFF_DUTY,    NOTHING, ON_DUTY, NOTHING, NOTHING]),
+                (staff(RoleKind::PeerSupporter, own),          [OFF_DUTY,    NOTHING, SUPPORTER, NOTHING, NOTHING]),
                 (staff(RoleKind::PeerSupporter, theirs),       [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
                 (staff(RoleKind::PeerSupporter, None),         [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
-                (staff(RoleKind::Moderator, own),              [OFF_DUTY,    ON_DUTY, ON_DUTY, NOTHING, NOTHING]),
+                (staff(RoleKind::Moderator, own),              [OFF_DUTY,    ON_DUTY, SUPPORTER, NOTHING, NOTHING]),
                 (staff(RoleKind::Moderator, theirs),           [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
                 (staff(RoleKind::Moderator, None),             [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
-                (staff(RoleKind::Coordinator, None),           [ASIDE,       ON_DUTY, ON_DUTY, ON_DUTY, ASIDE]),
-                (staff(RoleKind::Manager, None),               [ASIDE,       ON_DUTY, ON_DUTY, ON_DUTY, ASIDE]),
+                (staff(RoleKind::Coordinator, None),           [ASIDE,       ON_DUTY, SUPPORTER, ON_DUTY, ASIDE]),
+                (staff(RoleKind::Manager, None),               [ASIDE,       ON_DUTY, SUPPORTER, ON_DUTY, ASIDE]),
                 (Actor::Staff { id: StaffId::new(&SeededChance::new(1)), roles: vec![] },
                                                                [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
             ];

@@ -19,7 +19,7 @@ use crate::features::gatherings::{self, Gathering, StoredState};
 use crate::features::identity::{NewAccount, Refusal, TotpSecret};
 use crate::features::rooms;
 use crate::permit::Duty;
-use crate::platform::clock::Millis;
+use crate::platform::clock::{Millis, Weekday};
 use crate::platform::ids::{RoomId, Secret, StaffId};
 use crate::platform::keys::Purpose;
 use crate::platform::sealing::DataKey;
@@ -90,6 +90,8 @@ pub(super) async fn run(common: &Common, args: &DemoArgs) -> anyhow::Result<Exit
     let logins = accounts(&ground).await?;
     let rooms = open_rooms(&ground, args.rooms).await?;
     put_on_roster(&ground, &rooms, &logins).await?;
+    let week = plan_week(&ground).await?;
+    put_on_roster(&ground, &week, &logins).await?;
     let samples = Sample::prepare(
         &ground,
         &rooms
@@ -345,6 +347,75 @@ async fn open_room(ground: &Ground, gathering: Gathering, forgets: Millis) -> an
         .await?;
     Ok(())
 }
+
+/// What the sample centre has planned beside its open rooms: 本人の会 in the evening, 家族会 on Saturday. Each is planned once, so a
+/// second start goes on with it.
+async fn plan_week(ground: &Ground) -> anyhow::Result<Vec<OpenRoom>> {
+    let now = ground.clock.now();
+    let evening = match ground.settings.demo.evening_in_ms {
+        0 => now.next_jst(None, EVENING_HOUR),
+        in_ms => Some(now.plus_ms(in_ms)),
+    };
+    let saturday = now.next_jst(Some(Weekday::Saturday), SATURDAY_HOUR);
+    let plans = [
+        (
+            "evening",
+            GatheringKind::TojishaKai,
+            Audience::Tojisha,
+            EntryKind::Open,
+            evening,
+        ),
+        (
+            "saturday",
+            GatheringKind::KazokuKai,
+            Audience::Family,
+            EntryKind::Introduced,
+            saturday,
+        ),
+    ];
+    let afterglow_ms = ground.settings.rooms.afterglow_ms;
+    let mut planned = Vec::new();
+    for (name, kind, audience, entry, starts) in plans {
+        let starts = starts.context("the sample week is within the calendar")?;
+        let id = format!("demo-{name}-{}", starts.day().as_str());
+        let id = RoomId::parse(&id).context("a sample id is an id")?;
+        if gatherings::exists(&ground.db, &id).await? {
+            continue;
+        }
+        let ends = starts.plus_ms(ground.settings.demo.planned_ms);
+        let gathering = Gathering {
+            id,
+            kind,
+            audience,
+            entry,
+            title: texts::t(&format!("demo.room.{name}")).to_owned(),
+            starts,
+            ends,
+            forgets: ends.plus_ms(afterglow_ms + ground.settings.rooms.keep_ms),
+            details: Default::default(),
+        };
+        let plan = gathering.clone();
+        ground
+            .db
+            .write(move |tx| {
+                let plan = plan.clone();
+                Box::pin(async move { gatherings::add(tx, &plan, StoredState::Planned).await })
+            })
+            .await?;
+        let out = RoomOut {
+            id: gathering.id.as_str().to_owned(),
+            kind: kind.as_str(),
+            audience: audience.as_str(),
+            title: gathering.title.clone(),
+        };
+        planned.push(OpenRoom { gathering, out });
+    }
+    Ok(planned)
+}
+
+/// When the sample evening begins, and the Saturday; hours in Japan.
+const EVENING_HOUR: i8 = 19;
+const SATURDAY_HOUR: i8 = 14;
 
 /// Supporters and moderators are on the roster of the rooms of their side, the first coordinator is on call.
 async fn put_on_roster(

@@ -74,6 +74,8 @@ async fn house() -> House {
         audit,
         tally,
         node,
+        alert_command: None,
+        identity: None,
         settings: settings.rooms.clone(),
         texts: Arc::new(RoomTexts::default()),
         outbox_frames_max: 512,

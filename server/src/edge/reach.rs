@@ -103,14 +103,14 @@ async fn ask(
     let deps = edge.rooms.deps();
     if let Some(link) = edge.rooms.held(id)
         && let Some(permit) =
-            asked(edge, session, id, link.gathering().audience, duty, action).await?
+            asked(edge, session, id, link.gathering(), duty, action).await?
     {
         return Ok(Some((link, permit)));
     }
     let Some(row) = gatherings::find(&deps.db, id).await? else {
         return Ok(None);
     };
-    let Some(permit) = asked(edge, session, id, row.gathering.audience, duty, action).await? else {
+    let Some(permit) = asked(edge, session, id, &row.gathering, duty, action).await? else {
         return Ok(None);
     };
     Ok(edge.rooms.link(id).await?.map(|link| (link, permit)))
@@ -120,7 +120,7 @@ async fn asked(
     edge: &Arc<Edge>,
     session: &Session,
     id: &RoomId,
-    audience: crate::protocol::Audience,
+    gathering: &gatherings::Gathering,
     duty: Option<Duty>,
     action: Action,
 ) -> Stored<Option<Permit>> {
@@ -131,5 +131,11 @@ async fn asked(
         }
         (None, Actor::Staff { .. } | Actor::Handle { .. }) => None,
     };
-    Ok(permit::permit(&session.actor, duty, audience, action).ok())
+    if session
+        .handle
+        .is_some_and(|handle| !permit::may_come(gathering.entry, handle.by_slip))
+    {
+        return Ok(None);
+    }
+    Ok(permit::permit(&session.actor, duty, gathering.audience, action).ok())
 }

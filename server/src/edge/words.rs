@@ -2,7 +2,7 @@
 
 use super::state::Edge;
 use crate::features::gatherings::Gathering;
-use crate::features::rooms::{Assessed, Body, NoBody, Proposed, Refusal};
+use crate::features::rooms::{Assessed, Body, NoBody, Proposed, Refusal, Topic};
 use crate::platform::limits::{Bucket, RateKey};
 use crate::protocol::{Form, RefusalCode};
 
@@ -64,6 +64,42 @@ pub fn assess(edge: &Edge, proposed: &mut Proposed, gathering: &Gathering, whose
     );
 }
 
+/// Why words that staff write for a room cannot stand there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotByStaff {
+    /// There are none.
+    Malformed,
+    /// They are too many, or must not be said.
+    Refused(Refusal),
+}
+
+/// Words that somebody on duty writes for the whole room. They go through the same door as lines: nobody is there to read
+/// the words of those who read, so what would be asked back or held is refused.
+///
+/// # Errors
+/// [`NotByStaff`].
+pub fn by_staff(
+    edge: &Edge,
+    text: &str,
+    chars_max: usize,
+    gathering: &Gathering,
+    whose: RateKey,
+) -> Result<Body, NotByStaff> {
+    let body = Body::parse(text, chars_max).map_err(|no| match no {
+        NoBody::Empty => NotByStaff::Malformed,
+        NoBody::TooLong => NotByStaff::Refused(RefusalCode::TooLong.into()),
+    })?;
+    let now = edge.clock.now();
+    let found = edge
+        .assessor
+        .line(&body, None, gathering.audience, &gathering.id, whose, now);
+    if found.may_stand() {
+        Ok(body)
+    } else {
+        Err(NotByStaff::Refused(RefusalCode::Rejected.into()))
+    }
+}
+
 enum NoWords {
     Malformed,
     TooLong,
@@ -80,6 +116,7 @@ impl From<NoBody> for NoWords {
 
 fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
     let texts = &edge.rooms.deps().texts;
+    let answer = asked.ready.and_then(Topic::answer_of);
     let (body, form) = match (asked.body, asked.ready) {
         (Some(body), None) => {
             let form = match asked.form {
@@ -92,6 +129,8 @@ fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
                 form,
             )
         }
+        // Its words are the room's to know.
+        (None, Some(_)) if answer.is_some() => (Body::known(String::new()), Some(Form::Ready)),
         (None, Some(ready)) => {
             let text = texts.ready_line(ready).ok_or(NoWords::Malformed)?;
             (Body::known(text.to_owned()), Some(Form::Ready))
@@ -105,5 +144,6 @@ fn read(edge: &Edge, asked: &Asked<'_>) -> Result<Proposed, NoWords> {
         note,
         no_reply: asked.no_reply,
         form,
+        answer,
     })
 }

@@ -1,5 +1,6 @@
 //! What the service does, a folder each: rules, and `queries.rs` (its only SQL). HTTP and frames are the edge's.
 
+pub mod alerts;
 pub mod audit;
 pub mod care;
 pub mod drafts;

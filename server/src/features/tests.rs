@@ -10,11 +10,13 @@ use crate::platform::store::{Db, Statement};
 
 const ALL: &[(&str, &[Statement])] = &[
     ("audit", super::audit::STATEMENTS),
+    ("alerts", super::alerts::STATEMENTS),
     ("tally", super::tally::STATEMENTS),
     ("drafts", super::drafts::STATEMENTS),
     ("identity", super::identity::STATEMENTS),
     ("gatherings", super::gatherings::STATEMENTS),
     ("rooms", super::rooms::STATEMENTS),
+    ("rooms: acts", super::rooms::ACT_STATEMENTS),
     ("rooms: holds", super::rooms::HOLD_STATEMENTS),
 ];
 

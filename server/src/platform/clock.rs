@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+pub use jiff::civil::Weekday;
 use serde::{Deserialize, Serialize};
 
 /// Japan has kept UTC+9 without summer time since 1951.
@@ -87,6 +88,23 @@ impl Millis {
     /// The day in Japan on which this instant falls.
     pub fn day(self) -> Day {
         Day(self.jst().date().to_string())
+    }
+
+    /// The instant at which Japan's clocks show that time; `None` beyond the calendar. Japan has no summer time.
+    pub fn from_jst(civil: jiff::civil::DateTime) -> Option<Self> {
+        let instant = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
+        Some(Self(instant.as_millisecond().checked_sub(JST_OFFSET_MS)?))
+    }
+
+    /// The next full hour of that number in Japan after this instant, on that weekday if one is given.
+    pub fn next_jst(self, weekday: Option<Weekday>, hour: i8) -> Option<Self> {
+        let today = self.jst().date();
+        (0..=7).find_map(|n_days| {
+            let date = today.checked_add(jiff::Span::new().days(n_days)).ok()?;
+            let instant = Self::from_jst(date.at(hour, 0, 0, 0))?;
+            let fits = weekday.is_none_or(|weekday| date.weekday() == weekday);
+            (fits && instant > self).then_some(instant)
+        })
     }
 
     fn at_offset(self, offset_ms: i64) -> jiff::civil::DateTime {
@@ -243,6 +261,23 @@ impl Clock for TestClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_evening_and_the_next_saturday_are_found_across_the_year_s_end() {
+        // Wednesday 2026-12-30, 19:00 in Japan.
+        let wednesday = Millis::parse_rfc3339("2026-12-30T10:00:00.000Z").expect("an instant");
+        let next = |weekday, hour| {
+            wednesday
+                .next_jst(weekday, hour)
+                .map(|instant| instant.rfc3339())
+        };
+        assert_eq!(next(None, 19).as_deref(), Some("2026-12-31T10:00:00.000Z"));
+        assert_eq!(next(None, 20).as_deref(), Some("2026-12-30T11:00:00.000Z"));
+        assert_eq!(
+            next(Some(Weekday::Saturday), 14).as_deref(),
+            Some("2027-01-02T05:00:00.000Z")
+        );
+    }
 
     #[test]
     fn an_instant_is_written_as_the_wire_has_it() {

@@ -216,6 +216,10 @@ id!(
     HoldId, shown
 );
 id!(
+    /// Something that staff must hear of.
+    AlertId, shown
+);
+id!(
     /// A running server.
     NodeId, shown
 );

@@ -24,8 +24,7 @@ use crate::platform::ids::{ID_CHARS_MAX, RoomId, Seq, jitter};
 use crate::platform::limits::{Bucket, RateKey};
 use crate::platform::telemetry::names;
 use crate::protocol::{
-    ClientFrame, EnterMode, Frame, Limits, RefusalCode, ReportReason, ServerFrame, Time, Why,
-    YouOut,
+    ClientFrame, EnterMode, Frame, Limits, RefusalCode, ServerFrame, Time, Why, YouOut,
 };
 
 /// The window in which bad frames are counted.
@@ -427,10 +426,16 @@ impl Connection<'_> {
                 kind,
                 target,
                 reason,
+                value,
                 ..
             } => {
-                let reason = reason.as_deref().and_then(ReportReason::from_wire);
-                Box::pin(self.measure(&room, &key, kind, target, reason, text)).await;
+                let asked = super::measures::Asked {
+                    kind,
+                    target,
+                    reason,
+                    value,
+                };
+                Box::pin(self.measure(&room, &key, asked, text)).await;
             }
             ClientFrame::Leave { room } => Box::pin(self.leave(&room)).await,
             ClientFrame::Ping { n } => self.tickets.ping(n),

@@ -5,6 +5,7 @@
 
 mod connection;
 pub mod handshake;
+mod measures;
 mod room_frames;
 mod say;
 pub mod socket;

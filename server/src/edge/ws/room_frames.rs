@@ -1,30 +1,13 @@
-//! Frames that come to a room: coming in, taking back, closing a line, going.
+//! Frames that come to a room: coming in, taking back, going.
 
 use super::connection::{Connection, Entered};
 use crate::edge::pages::texts;
 use crate::edge::reach::{self, action_of, reach};
-use crate::features::audit::Entry;
 use crate::features::identity::Name;
-use crate::features::rooms::{
-    HoldAct, Input, Refusal, RoomLink, Shows, Which, WhichHold, Who, duty,
-};
+use crate::features::rooms::{Input, Refusal, RoomLink, Which, Who, duty};
 use crate::permit::{Action, Actor};
-use crate::platform::ids::{ClientKey, HoldId, ParticipantId, RoomId, Seq};
-use crate::protocol::{
-    Duty, EnterMode, HoldEnd, MeasureKind, MeasureTarget, RefusalCode, ReportReason, ServerFrame,
-};
-
-/// What a measure does.
-enum To {
-    Line(Shows),
-    Hold(HoldAct),
-}
-
-/// To what it does it.
-enum At {
-    Line(Seq, Shows),
-    Hold(WhichHold, HoldAct),
-}
+use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
+use crate::protocol::{Duty, EnterMode, RefusalCode, ServerFrame};
 
 impl Connection<'_> {
     pub(super) async fn enter(
@@ -194,92 +177,6 @@ impl Connection<'_> {
             .await
             .map_err(|_| Self::busy())?;
         Ok(participant.map(|participant| (link, participant)))
-    }
-
-    pub(super) async fn measure(
-        &mut self,
-        room: &str,
-        key: &str,
-        kind: MeasureKind,
-        target: Option<MeasureTarget>,
-        reason: Option<ReportReason>,
-        text: &str,
-    ) {
-        let (action, to, act) = match kind {
-            MeasureKind::Hide => (Action::Hide, To::Line(Shows::Hidden), "rooms.hide"),
-            MeasureKind::Unhide => (Action::Unhide, To::Line(Shows::Yes), "rooms.unhide"),
-            MeasureKind::Look => (Action::LookAtHold, To::Hold(HoldAct::Look), "rooms.look"),
-            MeasureKind::Approve => {
-                let to = To::Hold(HoldAct::End(HoldEnd::Approved));
-                (Action::ApproveHold, to, "rooms.approve")
-            }
-            MeasureKind::Reject => {
-                let to = To::Hold(HoldAct::End(HoldEnd::Rejected));
-                (Action::RejectHold, to, "rooms.reject")
-            }
-            MeasureKind::Word
-            | MeasureKind::Fold
-            | MeasureKind::Rest
-            | MeasureKind::Unrest
-            | MeasureKind::NotToday
-            | MeasureKind::MoveSide
-            | MeasureKind::Slow
-            | MeasureKind::Guard
-            | MeasureKind::Lock
-            | MeasureKind::Unlock
-            | MeasureKind::Admit
-            | MeasureKind::Pause
-            | MeasureKind::Resume
-            | MeasureKind::Topic
-            | MeasureKind::Notice
-            | MeasureKind::Close => return self.refuse(Some(key), Some(room), RefusalCode::NotYet),
-        };
-        let Some(client_key) = ClientKey::parse(key) else {
-            return self.bad_frame(text);
-        };
-        let at = match (to, target) {
-            (To::Line(to), Some(MeasureTarget::Seq(seq))) => At::Line(Seq(seq), to),
-            (To::Hold(act), Some(MeasureTarget::Id(hold))) => match HoldId::parse(&hold) {
-                Some(hold) => At::Hold(WhichHold::Id(hold), act),
-                None => return self.bad_frame(text),
-            },
-            (To::Line(_) | To::Hold(_), _) => return self.bad_frame(text),
-        };
-        let Some((link, who)) = self.here(room) else {
-            return self.not_here(room, Some(key), action).await;
-        };
-        let permit = crate::permit::permit(
-            &self.session.actor,
-            who.duty.map(Into::into),
-            link.gathering().audience,
-            action,
-        );
-        let (Ok(_permit), Some(duty)) = (permit, who.duty) else {
-            return self.refuse(Some(key), Some(room), RefusalCode::NotAllowed);
-        };
-        let entry = Entry {
-            // A code, and never what somebody writes.
-            reason: reason.map_or_else(String::new, |reason| reason.as_str().to_owned()),
-            ..reach::on_record(&self.session, duty, act, room.to_owned())
-        };
-        let (asker, of) = (self.asker(), client_key);
-        let input = match at {
-            At::Line(seq, to) => Input::Measure {
-                asker,
-                key: of,
-                seq,
-                to,
-                entry,
-            },
-            At::Hold(which, act) => Input::MeasureHold {
-                asker,
-                key: of,
-                which,
-                act,
-                entry,
-            },
-        };
-        self.post(&link, input, Some(key));
     }
 
     pub(super) async fn leave(&mut self, room: &str) {

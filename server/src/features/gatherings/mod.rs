@@ -122,7 +122,8 @@ impl StoredState {
         }
     }
 
-    fn from_stored(text: &str) -> Option<Self> {
+    /// The state of that spelling.
+    pub fn from_stored(text: &str) -> Option<Self> {
         Some(match text {
             "planned" => StoredState::Planned,
             "doors_open" => StoredState::DoorsOpen,
@@ -163,6 +164,8 @@ pub struct RoomRow {
     pub topic_sealed: Option<Vec<u8>>,
     /// How often a human did something to the room as a whole.
     pub n_acts: i64,
+    /// How often all who waited were let in.
+    pub n_admits: i64,
 }
 
 /// The gathering and its room, if there ever was one of that id that is not forgotten.
@@ -249,7 +252,7 @@ pub async fn add(tx: &mut Tx, gathering: &Gathering, state: StoredState) -> Stor
 /// As the store's.
 pub async fn reopen(tx: &mut Tx, gathering: &Gathering) -> Stored<()> {
     queries::set_hours(tx, gathering).await?;
-    queries::set_state(tx, &gathering.id, StoredState::Open).await
+    queries::reopen(tx, &gathering.id).await
 }
 
 /// Puts somebody on the roster, or changes what they are there as.
@@ -266,6 +269,27 @@ pub async fn put_on_roster(tx: &mut Tx, id: &RoomId, staff: &StaffId, duty: Duty
 /// As the store's.
 pub async fn roster_duty(db: &Db, id: &RoomId, staff: &StaffId) -> Stored<Option<Duty>> {
     queries::roster_duty(db, id, staff).await
+}
+
+/// Gatherings whose state may be due to change: the times are now, and until when an hour or an end counts as near.
+///
+/// # Errors
+/// As the store's.
+pub async fn may_turn(
+    db: &Db,
+    now: Millis,
+    doors_before: Millis,
+    last_call_before: Millis,
+) -> Stored<Vec<RoomRow>> {
+    queries::may_turn(db, now, doors_before, last_call_before).await
+}
+
+/// Open rooms for which nobody on call can be reached, in the store's time.
+///
+/// # Errors
+/// As the store's.
+pub async fn open_without_on_call(db: &Db, now: Millis) -> Stored<Vec<RoomId>> {
+    queries::open_without_on_call(db, now).await
 }
 
 /// Until when somebody on call for a gathering can be reached, in the store's time: by a telephone that they said they

@@ -15,7 +15,7 @@ macro_rules! room_row {
     () => {
         "g.id, g.kind, g.audience, g.entry, g.title, g.starts_ms, g.ends_ms, g.forgets_ms, g.watch, g.series_id, g.theme, g.words, \
          g.note, g.seats, g.guard_first, g.cancel_words, r.state, r.guard, r.slow_ms, r.last_seq, r.n_changes, r.n_holds, \
-         r.since_ms, r.locked, r.topic_sealed, r.n_acts"
+         r.since_ms, r.locked, r.topic_sealed, r.n_acts, r.n_admits"
     };
 }
 
@@ -33,10 +33,18 @@ statements! {
               note, seats, guard_first) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     INSERT_ROOM = "INSERT INTO room (id, state, guard, slow_ms, last_seq, n_changes) VALUES ($1, $2, $3, 0, 0, 0)";
     SET_HOURS = "UPDATE gathering SET title = $2, starts_ms = $3, ends_ms = $4, forgets_ms = $5 WHERE id = $1";
+    REOPEN = "UPDATE room SET state = 'open', guard = 0, slow_ms = 0, locked = FALSE, since_ms = 0, topic_sealed = NULL WHERE id = $1";
     SET_STATE = "UPDATE room SET state = $2 WHERE id = $1";
     PUT_ON_ROSTER = "INSERT INTO roster (gathering_id, staff_id, duty) VALUES ($1, $2, $3) \
                      ON CONFLICT (gathering_id, staff_id) DO UPDATE SET duty = excluded.duty";
     ROSTER_DUTY = "SELECT duty FROM roster WHERE gathering_id = $1 AND staff_id = $2";
+    MAY_TURN = concat!("SELECT ", room_row!(), " FROM gathering g JOIN room r ON r.id = g.id WHERE \
+               (r.state = 'planned' AND g.starts_ms <= $2) OR (r.state = 'doors_open' AND g.starts_ms <= $1) \
+               OR (r.state = 'open' AND g.ends_ms <= $3) OR (r.state = 'paused' AND g.ends_ms <= $1) OR r.state = 'last_call' \
+               OR (r.state = 'afterglow' AND r.since_ms > 0) ORDER BY g.id LIMIT 400");
+    OPEN_WITHOUT_ON_CALL = "SELECT r.id FROM room r WHERE r.state = 'open' AND NOT EXISTS (SELECT 1 FROM on_call o \
+               LEFT JOIN staff_lease l ON l.staff_id = o.staff_id WHERE o.gathering_id = r.id \
+               AND (o.phone_until_ms > $1 OR l.until_ms > $1)) ORDER BY r.id LIMIT 400";
     ON_CALL = "SELECT o.phone_until_ms, MAX(l.until_ms) FROM on_call o LEFT JOIN staff_lease l ON l.staff_id = o.staff_id \
                WHERE o.gathering_id = $1 GROUP BY o.staff_id, o.phone_until_ms";
     PUT_ON_CALL = "INSERT INTO on_call (gathering_id, staff_id, accepted_ms, phone_until_ms) VALUES ($1, $2, $3, $4) \
@@ -72,6 +80,7 @@ struct Row {
     locked: bool,
     topic_sealed: Option<Vec<u8>>,
     n_acts: i64,
+    n_admits: i64,
 }
 
 impl Row {
@@ -89,6 +98,7 @@ impl Row {
             locked: self.locked,
             topic_sealed: self.topic_sealed,
             n_acts: self.n_acts,
+            n_admits: self.n_admits,
             gathering: Gathering {
                 kind: GatheringKind::from_wire(&self.kind)
                     .ok_or_else(|| no("gathering", "kind"))?,
@@ -186,6 +196,11 @@ pub(super) async fn set_hours(tx: &mut Tx, g: &Gathering) -> Stored<()> {
         .bind(&g.id).bind(&g.title).bind(g.starts).bind(g.ends).bind(g.forgets).execute(c).await.map(|_| ()))
 }
 
+/// Opens a room as if nobody had done anything to it.
+pub(super) async fn reopen(tx: &mut Tx, id: &RoomId) -> Stored<()> {
+    on_tx!(tx, c => query(REOPEN).bind(id).execute(c).await.map(|_| ()))
+}
+
 pub(super) async fn set_state(tx: &mut Tx, id: &RoomId, state: StoredState) -> Stored<()> {
     on_tx!(tx, c => query(SET_STATE).bind(id).bind(state.as_str()).execute(c).await.map(|_| ()))
 }
@@ -203,6 +218,23 @@ pub(super) async fn roster_duty(db: &Db, id: &RoomId, staff: &StaffId) -> Stored
     read!(db, p => query_scalar::<_, String>(ROSTER_DUTY).bind(id).bind(staff).fetch_optional(p).await)?
         .map(|text| Duty::from_text(&text).ok_or_else(|| inconsistent("roster", "duty", id.as_str())))
         .transpose()
+}
+
+pub(super) async fn may_turn(
+    db: &Db,
+    now: Millis,
+    doors_before: Millis,
+    last_call_before: Millis,
+) -> Stored<Vec<RoomRow>> {
+    read!(db, p => query_as::<_, Row>(MAY_TURN)
+        .bind(now).bind(doors_before).bind(last_call_before).fetch_all(p).await)?
+    .into_iter()
+    .map(Row::parse)
+    .collect()
+}
+
+pub(super) async fn open_without_on_call(db: &Db, now: Millis) -> Stored<Vec<RoomId>> {
+    read!(db, p => query_scalar::<_, RoomId>(OPEN_WITHOUT_ON_CALL).bind(now).fetch_all(p).await)
 }
 
 pub(super) async fn on_call(db: &Db, id: &RoomId) -> Stored<Vec<(Option<Millis>, Option<Millis>)>> {

@@ -9,7 +9,8 @@ use super::sessions::Owner;
 use super::{Identity, Name, RecoveryCode, Refusal, SignedIn, name};
 use crate::features::tally::{Event, Rung};
 use crate::permit::Actor;
-use crate::platform::ids::{HandleId, Secret};
+use crate::platform::clock::Millis;
+use crate::platform::ids::{HandleId, Secret, SessionId};
 use crate::platform::store::{StoreError, Stored, Tx};
 use crate::protocol::{Device, Standing};
 
@@ -189,6 +190,38 @@ impl Identity {
                 Box::pin(async move { identity.note_act(tx, &id, standing).await })
             })
             .await
+    }
+
+    /// Handles that are logged in somewhere, for whoever has to find one by its id in a room.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn logged_in_handles(&self) -> Stored<Vec<HandleId>> {
+        queries::logged_in_handles(&self.db, self.clock.now()).await
+    }
+
+    /// Takes a handle to the other side, in the transaction of whoever decides it. Its cookies stay good; the sessions are
+    /// new ones, so that every socket of the old ones closes. Gives the old ones, for [`Identity::tell_sessions_ended`].
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn move_side(
+        &self,
+        tx: &mut Tx,
+        handle: &HandleId,
+        now: Millis,
+    ) -> Stored<Vec<SessionId>> {
+        queries::move_side(tx, handle).await?;
+        let old = queries::sessions_of(tx, handle).await?;
+        for id in &old {
+            queries::renew_session(tx, id, &SessionId::new(&*self.chance), now).await?;
+        }
+        Ok(old)
+    }
+
+    /// Closes the sockets of sessions that were ended in somebody else's transaction, on this node at once.
+    pub fn tell_sessions_ended(&self, ended: Vec<SessionId>) {
+        self.tell_ended(ended);
     }
 
     /// Sets what happens in other parts before a handle goes. Once, when the parts are wired.

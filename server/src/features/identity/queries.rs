@@ -16,6 +16,10 @@ statements! {
     SET_LAST_DAY = "UPDATE handle SET last_day = $2 WHERE id = $1 AND last_day < $2";
     SET_STANDING = "UPDATE handle SET standing = $2, by_slip = FALSE WHERE id = $1 AND acted = FALSE";
     SET_ACTED = "UPDATE handle SET acted = TRUE WHERE id = $1 AND standing = $2";
+    MOVE_SIDE = "UPDATE handle SET standing = CASE standing WHEN 'family' THEN 'tojisha' ELSE 'family' END, by_slip = FALSE WHERE id = $1";
+    LOGGED_IN_HANDLES = "SELECT DISTINCT handle_id FROM session WHERE handle_id IS NOT NULL AND ends_ms > $1";
+    SESSIONS_OF = "SELECT id FROM session WHERE handle_id = $1";
+    RENEW_SESSION = "UPDATE session SET id = $2 WHERE id = $1";
     DELETE_HANDLE = "DELETE FROM handle WHERE id = $1";
 
     INSERT_SESSION = "INSERT INTO session (id, token_hash, handle_id, staff_id, device, made_ms, used_ms, ends_ms, hidden_ms) \
@@ -187,6 +191,29 @@ pub(super) async fn hide(tx: &mut Tx, id: &SessionId, times: Times, at: Millis) 
 pub(super) async fn end_session(tx: &mut Tx, id: &SessionId, at: Millis) -> Stored<Vec<SessionId>> {
     on_tx!(tx, c => query(END_ONE).bind(id).bind(at).execute(c).await.map(|_| ()))?;
     on_tx!(tx, c => query_scalar::<_, SessionId>(DELETE_SESSION).bind(id).fetch_all(c).await)
+}
+
+pub(super) async fn logged_in_handles(db: &Db, now: Millis) -> Stored<Vec<HandleId>> {
+    read!(db, p => query_scalar::<_, HandleId>(LOGGED_IN_HANDLES).bind(now).fetch_all(p).await)
+}
+
+pub(super) async fn move_side(tx: &mut Tx, id: &HandleId) -> Stored<()> {
+    on_tx!(tx, c => query(MOVE_SIDE).bind(id).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn sessions_of(tx: &mut Tx, id: &HandleId) -> Stored<Vec<SessionId>> {
+    on_tx!(tx, c => query_scalar::<_, SessionId>(SESSIONS_OF).bind(id).fetch_all(c).await)
+}
+
+/// Gives a session another id: its cookie stays good, and the sockets of the old one close.
+pub(super) async fn renew_session(
+    tx: &mut Tx,
+    old: &SessionId,
+    new: &SessionId,
+    now: Millis,
+) -> Stored<()> {
+    on_tx!(tx, c => query(END_ONE).bind(old).bind(now).execute(c).await.map(|_| ()))?;
+    on_tx!(tx, c => query(RENEW_SESSION).bind(old).bind(new).execute(c).await.map(|_| ()))
 }
 
 pub(super) async fn end_handles(tx: &mut Tx, id: &HandleId, at: Millis) -> Stored<Vec<SessionId>> {

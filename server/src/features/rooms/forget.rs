@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::vault::{self, PersonId};
-use super::{Rooms, holding, queries};
+use super::{Rooms, acting, holding, queries};
 use crate::features::{drafts, gatherings};
 use crate::platform::bus::{Hint, News};
 use crate::platform::ids::RoomId;
@@ -60,6 +60,7 @@ async fn forget_rows(rooms: &Rooms, room: RoomId) -> Stored<()> {
             let room = room.clone();
             Box::pin(async move {
                 queries::forget(tx, &room).await?;
+                acting::forget(tx, &room).await?;
                 holding::forget(tx, &room).await?;
                 drafts::forget_room(tx, &room).await?;
                 gatherings::mark_forgotten(tx, &room).await

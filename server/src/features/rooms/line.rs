@@ -44,6 +44,9 @@ impl Shows {
     }
 }
 
+/// What the author of the room's own lines is called in the store; nobody's id looks like it, and nobody is told of it.
+pub const ROOM_ITSELF: &str = "room";
+
 /// What is sealed of a line: its words, and the name and duty under which they were said.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
@@ -63,6 +66,9 @@ pub struct Content {
     /// What sort of line.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub form: Option<Form>,
+    /// The room itself says it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub by_room: bool,
 }
 
 impl std::fmt::Debug for Content {
@@ -108,7 +114,7 @@ impl Line {
                 ServerFrame::Said(LineOut {
                     room: room.as_str().to_owned(),
                     seq: self.seq.get(),
-                    from: Some(Speaker {
+                    from: (!content.by_room).then(|| Speaker {
                         id: self.author.as_str().to_owned(),
                         name: content.name.clone(),
                         duty: content.duty,
@@ -155,4 +161,6 @@ pub struct Proposed {
     pub no_reply: bool,
     /// What sort of line.
     pub form: Option<Form>,
+    /// Which answer of the present topic it is, counted from 0; the room knows its words.
+    pub answer: Option<usize>,
 }

@@ -1,7 +1,10 @@
 //! The live side of a gathering: who is in a room, what is said, in which order, and until when it is remembered.
 
+mod act;
+mod acting;
 mod body;
 mod commit;
+mod driver;
 pub mod duty;
 mod forget;
 mod hold;
@@ -22,6 +25,10 @@ mod texts;
 pub mod ticket;
 mod vault;
 
+pub use act::{
+    Ending, NOTICE_CHARS_MAX, RoomAct, SLOWEST_MS, TOPIC_ANSWERS, TOPIC_CHARS_MAX, Topic,
+};
+pub use acting::STATEMENTS as ACT_STATEMENTS;
 pub use body::{Body, NoBody};
 pub use hold::{HoldAct, WhichHold};
 pub use holding::STATEMENTS as HOLD_STATEMENTS;
@@ -29,10 +36,11 @@ pub use line::{Proposed, Shows};
 pub use policy::Assessed;
 pub use queries::STATEMENTS;
 pub use room::{Asker, BUSY_RETRY_MS, ConnId, Input, Refusal, Which, Who};
-pub use texts::{HoldStage, RoomTexts};
+pub use texts::{HoldStage, RoomTexts, WaitWhy};
 pub use vault::PersonId;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -46,8 +54,10 @@ use self::outbox::Outbox;
 use self::room::{Facts, HoldTimes};
 use self::task::{Envelope, Parts};
 use self::ticket::Ticket;
+use crate::features::alerts::{Alerts, Command};
 use crate::features::audit::Audit;
 use crate::features::gatherings::{self, Gathering};
+use crate::features::identity::Identity;
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, Hearing, Hint, News};
 use crate::platform::clock::{Clock, Millis};
@@ -74,6 +84,8 @@ pub struct Deps {
     pub audit: Audit,
     /// The ledger.
     pub tally: Tally,
+    /// What staff must hear of.
+    pub alerts: Alerts,
     /// This node.
     pub node: NodeId,
     /// The epoch of the store.
@@ -82,10 +94,14 @@ pub struct Deps {
     pub settings: RoomSettings,
     /// Words.
     pub texts: Arc<RoomTexts>,
+    /// Who people are, for those who are taken to the other side.
+    pub identity: Option<Arc<Identity>>,
     /// What a connection's outbox holds, so that nobody is told more at once.
     pub outbox_frames_max: usize,
     /// See `outbox_frames_max`.
     pub outbox_bytes_max: usize,
+    /// The looks at rooms that began on this node.
+    looks: AtomicU64,
     /// Rooms this node has forgotten; their tasks end. Plain data, never held over a wait.
     forgotten: Mutex<HashSet<RoomId>>,
     /// The keys of rooms whose lines this node alone keeps.
@@ -108,12 +124,16 @@ pub struct DepsParts {
     pub audit: Audit,
     /// The ledger.
     pub tally: Tally,
+    /// Runs for each alert, if the operator set one.
+    pub alert_command: Option<Command>,
     /// This node.
     pub node: NodeId,
     /// Times and bounds.
     pub settings: RoomSettings,
     /// Words.
     pub texts: Arc<RoomTexts>,
+    /// Who people are, for those who are taken to the other side.
+    pub identity: Option<Arc<Identity>>,
     /// What a connection's outbox holds, in frames.
     pub outbox_frames_max: usize,
     /// In bytes.
@@ -121,6 +141,11 @@ pub struct DepsParts {
 }
 
 impl Deps {
+    /// The number of a look that begins now.
+    fn next_look(&self) -> u64 {
+        self.looks.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn is_forgotten(&self, room: &RoomId) -> bool {
         lock(&self.forgotten).contains(room)
     }
@@ -298,7 +323,15 @@ impl Rooms {
     /// As the store's.
     pub async fn start(parts: DepsParts) -> Stored<Self> {
         let epoch = epoch(&parts.db, &*parts.chance).await?;
+        let alerts = Alerts {
+            db: parts.db.clone(),
+            clock: Arc::clone(&parts.clock),
+            chance: Arc::clone(&parts.chance),
+            audit: parts.audit.clone(),
+            command: parts.alert_command,
+        };
         let deps = Arc::new(Deps {
+            alerts,
             db: parts.db,
             keys: parts.keys,
             clock: parts.clock,
@@ -310,6 +343,8 @@ impl Rooms {
             epoch,
             settings: parts.settings,
             texts: parts.texts,
+            identity: parts.identity,
+            looks: AtomicU64::new(1),
             outbox_frames_max: parts.outbox_frames_max,
             outbox_bytes_max: parts.outbox_bytes_max,
             forgotten: Mutex::default(),
@@ -324,6 +359,7 @@ impl Rooms {
             tokio::spawn(hear(Arc::downgrade(&rooms.0), stream));
         }
         tokio::spawn(forget::run(rooms.clone()));
+        tokio::spawn(driver::run(rooms.clone()));
         Ok(rooms)
     }
 
@@ -387,6 +423,7 @@ impl Rooms {
                 risk_told_ms: deps.settings.risk_told_ms,
                 told_ms: deps.settings.told_ms,
             },
+            capacity: deps.settings.capacity,
             about_every_ms: deps.settings.about_every_ms,
             ring_lines,
             page_frames: deps.outbox_frames_max / 2,

@@ -32,6 +32,16 @@ impl Default for Assessed {
     }
 }
 
+impl Assessed {
+    /// Whether somebody on duty may let the room say it.
+    pub fn may_stand(&self) -> bool {
+        match self.action {
+            Action::Pass | Action::Raise | Action::HoldRaise => true,
+            Action::Ask | Action::Hold | Action::Refuse => false,
+        }
+    }
+}
+
 impl std::fmt::Debug for Assessed {
     /// Not the masked body.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -82,6 +82,8 @@ statements! {
     END_LEASES_OF_NODE = "UPDATE duty_lease SET until_ms = $2 WHERE node = $1 AND until_ms > $2";
     FORGET_OLD_LEASES = "DELETE FROM duty_lease WHERE until_ms < $1";
     LEASES = "SELECT name, duty, until_ms FROM duty_lease WHERE room_id = $1 ORDER BY name, duty";
+    UNATTENDED = "SELECT r.id, MAX(l.until_ms) FROM room r LEFT JOIN duty_lease l ON l.room_id = r.id \
+                  WHERE r.state IN ('open', 'last_call') GROUP BY r.id HAVING COALESCE(MAX(l.until_ms), 0) < $1 ORDER BY r.id";
     NEWEST_RISK = "SELECT MAX(at_ms) FROM hold WHERE room_id = $1 AND reason = 'risk'";
     LEASES_OF_STAFF = "SELECT DISTINCT room_id, duty FROM duty_lease WHERE staff_id = $1 AND until_ms > $2 ORDER BY room_id";
     FORGET_LINES = "DELETE FROM message WHERE room_id = $1";
@@ -144,6 +146,11 @@ pub(super) async fn now(db: &Db, node_now: Millis) -> Stored<Millis> {
         Db::Sqlite { .. } => Ok(node_now),
         Db::Pg(p) => Ok(query_scalar::<_, Millis>(NOW).fetch_one(p).await?),
     }
+}
+
+/// Rooms people talk in that nobody keeps since before then, with until when somebody did.
+pub(super) async fn unattended(db: &Db, before: Millis) -> Stored<Vec<(RoomId, Option<Millis>)>> {
+    read!(db, p => query_as::<_, (RoomId, Option<Millis>)>(UNATTENDED).bind(before).fetch_all(p).await)
 }
 
 /// When somebody last wrote of danger to life there.

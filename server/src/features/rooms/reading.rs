@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::act::Topic;
+use super::acting::{self, People};
 use super::life::{Course, OnCallUntil};
-use super::line::{Line, Shows};
+use super::line::{Line, ROOM_ITSELF, Shows};
 use super::room::{Changed, Input, Seen, Which};
 use super::{Deps, duty, queries, vault};
 use crate::features::audit::Entry;
@@ -11,10 +13,11 @@ use crate::features::gatherings::{self, RoomRow};
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 use crate::platform::store::{StoreError, Stored};
-use crate::protocol::{LineOut, OnDuty, ServerFrame, StampKind};
+use crate::protocol::{LineOut, OnDuty, ServerFrame, Speaker, StampKind};
 
 /// What the store says of a room; `None` once it is forgotten.
 pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
+    let order = deps.next_look();
     let Some(row) = gatherings::find(&deps.db, id).await? else {
         return Ok(None);
     };
@@ -23,7 +26,13 @@ pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
         Some(sealed) => topic(deps, id, sealed).await?,
         None => None,
     };
+    let people = if row.n_acts > 0 {
+        acting::people(deps, id).await?
+    } else {
+        People::default()
+    };
     Ok(Some(Seen {
+        order,
         gathering: row.gathering,
         state: row.state,
         guard: row.guard,
@@ -39,6 +48,8 @@ pub(super) async fn see(deps: &Deps, id: &RoomId) -> Stored<Option<Seen>> {
         locked: row.locked,
         topic,
         n_acts: row.n_acts,
+        n_admits: row.n_admits,
+        people,
     }))
 }
 
@@ -63,7 +74,7 @@ pub(super) async fn course(deps: &Deps, row: &RoomRow) -> Stored<(Course, Vec<On
 }
 
 /// A room's topic, opened; nothing where its key is gone.
-async fn topic(deps: &Deps, id: &RoomId, sealed: &[u8]) -> Stored<Option<String>> {
+async fn topic(deps: &Deps, id: &RoomId, sealed: &[u8]) -> Stored<Option<Topic>> {
     let key = deps
         .keys
         .get(&vault::key_id(id))
@@ -252,7 +263,13 @@ fn line_of(line: LineOut) -> Option<Line> {
         form,
         ..
     } = line;
-    let from = from?;
+    // What the room itself says is under no id that anybody is told.
+    let by_room = from.is_none();
+    let from = from.unwrap_or_else(|| Speaker {
+        id: ROOM_ITSELF.to_owned(),
+        name: String::new(),
+        duty: None,
+    });
     Some(Line {
         seq: Seq(seq),
         author: ParticipantId::parse(&from.id)?,
@@ -266,6 +283,7 @@ fn line_of(line: LineOut) -> Option<Line> {
             note,
             no_reply: no_reply == Some(true),
             form,
+            by_room,
         }),
         stamps: Default::default(),
     })

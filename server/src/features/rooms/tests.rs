@@ -52,6 +52,8 @@ async fn house(db: &Db) -> House {
             node.clone(),
         ),
         tally: Tally::new(db.clone(), shared),
+        alert_command: None,
+        identity: None,
         node,
         settings: RoomSettings::default(),
         texts: Arc::default(),
@@ -122,6 +124,7 @@ impl Visit {
                 note: None,
                 no_reply: false,
                 form: None,
+                answer: None,
             }),
             by_form: false,
         })

@@ -33,6 +33,31 @@ impl HoldStage {
     }
 }
 
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitWhy {
+    /// The hour.
+    Doors,
+    /// Those on duty let people in.
+    Locked,
+    /// Somebody on call.
+    OnCall,
+}
+
+impl WaitWhy {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Doors, Self::Locked, Self::OnCall];
+
+    /// Its name in the catalogue.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Doors => "doors",
+            Self::Locked => "locked",
+            Self::OnCall => "on_call",
+        }
+    }
+}
+
 /// Words for people.
 #[derive(Clone, Debug, Default)]
 pub struct RoomTexts {
@@ -40,8 +65,16 @@ pub struct RoomTexts {
     pub refusals: HashMap<RefusalCode, String>,
     /// Ready lines.
     pub ready: Vec<ReadyOut>,
-    /// What somebody hears who waits for the doors.
-    pub waiting: String,
+    /// What somebody hears who waits.
+    pub waits: HashMap<WaitWhy, String>,
+    /// What they hear when they may come in.
+    pub admitted: String,
+    /// What somebody hears who is taken to the other side.
+    pub moved: String,
+    /// What the room says when its last call begins, and when it is only read.
+    pub last_call: String,
+    /// See `last_call`.
+    pub afterglow: String,
     /// What the author of a held line hears.
     pub holds: HashMap<(HoldReason, HoldStage), String>,
     /// What the author of a line that was kept back hears, by what those on duty said of it.
@@ -58,6 +91,11 @@ impl RoomTexts {
     /// What a refusal says.
     pub fn refusal(&self, code: RefusalCode) -> String {
         self.refusals.get(&code).cloned().unwrap_or_default()
+    }
+
+    /// What is said to somebody who waits.
+    pub fn wait(&self, why: WaitWhy) -> String {
+        self.waits.get(&why).cloned().unwrap_or_default()
     }
 
     /// What is said about a held line.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::act::Topic;
 use super::line::{Content, Line, Shows};
 use super::queries::LineRow;
 use crate::platform::clock::Millis;
@@ -90,14 +91,15 @@ fn topic_place<'a>(room: &'a RoomId) -> Place<'a> {
 }
 
 /// Seals what a room talks about.
-pub fn seal_topic(key: &DataKey, room: &RoomId, topic: &str, chance: &dyn Chance) -> Vec<u8> {
-    seal(key, &topic_place(room), topic.as_bytes(), chance)
+pub fn seal_topic(key: &DataKey, room: &RoomId, topic: &Topic, chance: &dyn Chance) -> Vec<u8> {
+    let plain = serde_json::to_vec(topic).expect("a topic is JSON");
+    seal(key, &topic_place(room), &plain, chance)
 }
 
 /// Opens what a room talks about; nothing where it does not open.
-pub fn open_topic(key: &DataKey, room: &RoomId, sealed: &[u8]) -> Option<String> {
+pub fn open_topic(key: &DataKey, room: &RoomId, sealed: &[u8]) -> Option<Topic> {
     let plain = open(key, &topic_place(room), sealed).ok()?;
-    String::from_utf8(plain.to_vec()).ok()
+    serde_json::from_slice(&plain).ok()
 }
 
 /// Opens a line. One that does not open is [`Shows::Gone`], so that it is named and never passed over.

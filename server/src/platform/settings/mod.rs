@@ -49,6 +49,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// A program and its arguments, run for each alert with its kind as the last argument: a message to the duty telephone.
+    pub alert_command: Vec<String>,
     /// This node's name among several. Unset: a random one.
     pub node: Option<NodeId>,
     /// What is logged, in the form of `RUST_LOG`. Default: `info`.
@@ -145,6 +147,7 @@ impl Settings {
                     urls.into_iter().map(|PublicUrl(url)| url).collect()
                 }),
             trusted_proxies: given.take("trusted_proxies").unwrap_or_default(),
+            alert_command: given.take("alert_command").unwrap_or_default(),
             node: given.take("node"),
             log: given.take("log").unwrap_or_else(|| "info".to_owned()),
             log_format: given.take("log_format").unwrap_or_default(),
@@ -261,6 +264,15 @@ impl Settings {
         );
         line("redis_prefix", &self.redis_prefix);
         line("origins", &format_args!("{:?}", self.origins));
+        line(
+            "alert_command",
+            // What it is may hold a secret; that it is set does not.
+            &if self.alert_command.is_empty() {
+                "unset"
+            } else {
+                "set"
+            },
+        );
         line(
             "trusted_proxies",
             &format_args!("{:?}", self.trusted_proxies),

@@ -171,6 +171,10 @@ topic! {
     Demo, "demo" {
         /// Milliseconds that its rooms are open, from the latest start.
         open_ms: i64 = DAY_MS, 1000..=EVER_MS;
+        /// Milliseconds from the start to the sample evening; 0 for the next evening at 19:00 in Japan.
+        evening_in_ms: i64 = 0, 0..=EVER_MS;
+        /// Milliseconds that a planned sample gathering is long.
+        planned_ms: i64 = 7_200_000, 1000..=DAY_MS;
     }
 }
 

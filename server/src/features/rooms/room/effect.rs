@@ -3,6 +3,7 @@
 use super::holds::HoldAsked;
 use super::input::{Asker, ConnId, Otherwise, Which};
 use crate::features::audit::Entry;
+use crate::features::rooms::act::RoomAct;
 use crate::features::rooms::hold::{HoldAct, NewHold, WhichHold};
 use crate::features::rooms::line::{NewLine, Shows};
 use crate::features::rooms::ticket::Ticket;
@@ -71,6 +72,19 @@ pub enum Effect {
         to: Shows,
         /// What the audit log will say, for a measure.
         entry: Option<Entry>,
+    },
+    /// Do something to the room as a whole.
+    Act {
+        /// Who asked.
+        asker: Asker,
+        /// Their key.
+        key: ClientKey,
+        /// Their id here.
+        by: ParticipantId,
+        /// What.
+        act: RoomAct,
+        /// What the audit log will say.
+        entry: Entry,
     },
     /// Read what was changed after this count.
     LoadChanges {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::{Asker, ConnId, Effect, Member, NEWEST_LINES, PAGE_LINES, Phase, Room, Who};
 use crate::features::rooms::line::{Line, Shows};
+use crate::features::rooms::ticket::Ticket;
 use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::Seq;
 use crate::protocol::{
-    Admitted, EnterMode, Entered, Frame, Gap, RefusalCode, RoomOut, RoomState, ServerFrame, Time,
-    Why, YouInRoom,
+    EnterMode, Entered, Frame, Gap, RefusalCode, RoomOut, RoomState, ServerFrame, Time, Why,
+    YouInRoom,
 };
 
 impl Room {
@@ -22,21 +23,12 @@ impl Room {
         now: Millis,
         out: &mut Vec<Effect>,
     ) {
-        let Asker { conn, ticket } = asker;
+        let conn = asker.conn;
+        self.waiting.remove(&conn);
         match self.standing(now).0 {
             RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
-                return self.refuse(conn, None, RefusalCode::RoomClosed.into(), out);
-            }
-            RoomState::DoorsOpen if mode != EnterMode::Duty => {
-                let text = self.facts.texts.waiting.clone();
-                return self.send(
-                    conn,
-                    &ServerFrame::Waiting(Admitted {
-                        room: self.room_text(),
-                        text,
-                    }),
-                    out,
-                );
+                self.refuse(conn, None, RefusalCode::RoomClosed.into(), out);
+                return self.answered(asker);
             }
             RoomState::DoorsOpen
             | RoomState::Open
@@ -44,9 +36,33 @@ impl Room {
             | RoomState::LastCall
             | RoomState::Afterglow => {}
         }
+        if self.seen.people.moved.contains(&who.participant) {
+            self.refuse(conn, None, RefusalCode::NotAllowed.into(), out);
+            return self.answered(asker);
+        }
+        if let Some(why) = self.waits_for(&who, mode, now) {
+            return self.wait(asker, (who, mode, after), why, out);
+        }
+        self.go_inside(conn, who, mode, after, Some(asker.ticket), out);
+    }
+
+    /// Somebody who may come in does.
+    pub(super) fn go_inside(
+        &mut self,
+        conn: ConnId,
+        who: Who,
+        mode: EnterMode,
+        after: Option<Seq>,
+        ticket: Option<Ticket>,
+        out: &mut Vec<Effect>,
+    ) {
         let lamp = self.members.get(&conn).is_some_and(|member| member.lamp);
         if mode != EnterMode::Duty {
             self.came(&who.participant, Rung::Here, out);
+            self.been_in.insert(who.participant.clone());
+        }
+        if let Some(left_at) = self.writers.get_mut(&who.participant) {
+            *left_at = None;
         }
         out.push(Effect::NotLive(conn));
         self.members.insert(
@@ -60,6 +76,14 @@ impl Room {
             },
         );
         self.arrive(conn);
+    }
+
+    /// Whether an `enter` of theirs is not answered yet.
+    pub(super) fn is_coming_in(&self, conn: ConnId) -> bool {
+        matches!(
+            self.members.get(&conn).map(|member| &member.phase),
+            Some(Phase::Arriving { .. } | Phase::Entering { .. })
+        )
     }
 
     /// Tells somebody who arrives what they missed, as the room knows it now.
@@ -204,7 +228,7 @@ impl Room {
         };
         if up_to_date {
             out.push(Effect::Live(conn));
-            self.answered.push(ticket);
+            self.answered.extend(ticket);
             if let (true, Some(head)) = (caught_up, self.told.clone()) {
                 // What changed in the room meanwhile went to all, and not to this one.
                 self.send(
@@ -263,23 +287,30 @@ impl Room {
         self.follow(conn, next, out);
     }
 
-    pub(super) fn leave(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
-        if self.members.remove(&conn).is_none() {
+    pub(super) fn leave(&mut self, conn: ConnId, now: Millis, out: &mut Vec<Effect>) {
+        let n_unanswered = usize::from(self.is_coming_in(conn))
+            + self.again.remove(&conn).map_or(0, |again| again.len());
+        let waited = self.waiting.remove(&conn).is_some();
+        let member = self.members.remove(&conn);
+        if !waited && member.is_none() {
             return self.refuse(conn, None, RefusalCode::NotEntered.into(), out);
         }
-        out.push(Effect::NotLive(conn));
-        self.send(
-            conn,
-            &ServerFrame::Left {
-                room: self.room_text(),
-                why: Why::You,
-            },
-            out,
-        );
+        for _ in 0..n_unanswered {
+            // They are gone before they were in; each of their words gets its answer.
+            self.refuse(conn, None, RefusalCode::NotEntered.into(), out);
+        }
+        self.put_out(conn, Why::You, out);
+        if let Some(member) = member {
+            self.leave_seat(&member.who.participant, now);
+        }
     }
 
-    pub(super) fn gone(&mut self, conn: ConnId) {
-        self.members.remove(&conn);
+    pub(super) fn gone(&mut self, conn: ConnId, now: Millis) {
+        self.waiting.remove(&conn);
+        self.again.remove(&conn);
+        if let Some(member) = self.members.remove(&conn) {
+            self.leave_seat(&member.who.participant, now);
+        }
         for pending in self.pending.values_mut() {
             pending.waiters.retain(|waiter| waiter.conn != conn);
         }

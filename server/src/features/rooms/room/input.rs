@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::features::audit::Entry;
 use crate::features::gatherings::{Gathering, StoredState};
+use crate::features::rooms::act::{RoomAct, Topic};
+use crate::features::rooms::acting::People;
 use crate::features::rooms::hold::{Found, Held, HoldAct, HoldCame, HoldKept, WhichHold};
 use crate::features::rooms::life::{AttendedUntil, Course, Grace, OnCallUntil};
 use crate::features::rooms::line::{Line, Proposed, Shows};
@@ -74,6 +76,8 @@ pub struct Facts {
     pub grace: Grace,
     /// Times of lines that wait.
     pub holds: HoldTimes,
+    /// Writers at most, where the gathering says nothing; 0 for no bound.
+    pub capacity: u32,
     /// Milliseconds between two looks at how many are about.
     pub about_every_ms: i64,
     /// Lines kept in memory.
@@ -87,6 +91,8 @@ pub struct Facts {
 /// What the store says of the room, read again every few seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// Of two looks, the one that began later is the higher.
+    pub order: u64,
     /// The gathering.
     pub gathering: Gathering,
     /// Its stored state.
@@ -114,9 +120,13 @@ pub struct Seen {
     /// Whoever comes waits until they are let in.
     pub locked: bool,
     /// What it talks about now.
-    pub topic: Option<String>,
+    pub topic: Option<Topic>,
     /// How often a human did something to the room as a whole.
     pub n_acts: i64,
+    /// How often all who waited were let in.
+    pub n_admits: i64,
+    /// Who was let in, and who was moved.
+    pub people: People,
 }
 
 impl Seen {
@@ -374,6 +384,35 @@ pub enum Input {
         act: HoldAct,
         /// What the audit log will say.
         entry: Entry,
+    },
+    /// Somebody with a permit does something to the room as a whole.
+    Act {
+        /// Their connection.
+        asker: Asker,
+        /// Their key.
+        key: ClientKey,
+        /// What.
+        act: RoomAct,
+        /// What the audit log will say.
+        entry: Entry,
+    },
+    /// What came of that.
+    Acted {
+        /// Who asked.
+        asker: Asker,
+        /// Their id here, and their key.
+        by: (ParticipantId, ClientKey),
+        /// What.
+        act: RoomAct,
+        /// What came of it.
+        outcome: Result<(), Refusal>,
+    },
+    /// The room says something of the time.
+    Announce {
+        /// Which: it is said once.
+        key: ClientKey,
+        /// What.
+        body: String,
     },
     /// Holds are on disk.
     HoldsKept(Vec<HoldKept>),

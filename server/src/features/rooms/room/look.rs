@@ -26,6 +26,16 @@ impl Room {
     pub(super) fn see(&mut self, seen: Seen, out: &mut Vec<Effect>) {
         self.changes_due = self.changes_due.max(seen.n_changes);
         let n_holds = self.seen.n_holds.max(seen.n_holds);
+        if seen.order < self.seen.order {
+            // Begun before the one that is known: it may be older. Whoever changes something looks after it, so nothing is
+            // missed by this; its counts are good in any case.
+            self.seen.last_seq = self.seen.last_seq.max(seen.last_seq);
+            self.seen.n_holds = n_holds;
+            return self.look_for_all(out);
+        }
+        if seen.n_admits > self.seen.n_admits {
+            self.admit_all_now();
+        }
         self.seen = Seen {
             // What was read late may be older than what is known.
             last_seq: self.seen.last_seq.max(seen.last_seq),
@@ -33,6 +43,10 @@ impl Room {
             n_holds,
             ..seen
         };
+        self.look_for_all(out);
+    }
+
+    fn look_for_all(&mut self, out: &mut Vec<Effect>) {
         self.look_for_missing(out);
         self.look_for_changes(out);
         self.look_for_holds(out);

@@ -4,6 +4,7 @@
 //! back as an input. The room knows its members, the newest lines (the ring) and how far it has delivered (`head`):
 //! lines are delivered strictly in sequence, whoever kept them.
 
+mod acts;
 mod change;
 mod effect;
 mod enter;
@@ -14,6 +15,7 @@ mod look;
 mod say;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use effect::Effect;
 pub use holds::HoldAsked;
@@ -22,11 +24,13 @@ pub use input::{
     Which, Who,
 };
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use self::holds::Holds;
 use self::look::Arriving;
+use self::waiting::{Again, Waiting};
+use super::act::Topic;
 use super::hold::Held;
 use super::life::standing_at;
 use super::line::{Line, NewLine};
@@ -35,8 +39,8 @@ use crate::features::tally::Rung;
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, Seq};
 use crate::protocol::{
-    About, CardKind, EnterMode, Form, Frame, Head, HoldReason, RefusalCode, RoomOut, RoomState,
-    ServerFrame, Why,
+    About, CardKind, EnterMode, Form, Frame, Head, HoldReason, ReadyOut, RefusalCode, RoomOut,
+    RoomState, ServerFrame, Why,
 };
 
 /// How far a member's view has come.
@@ -46,22 +50,22 @@ enum Phase {
     Arriving {
         /// The last they hold.
         after: Option<Seq>,
-        /// Held until all is told.
-        ticket: Ticket,
+        /// Held until all is told; whoever waited before has had their answer.
+        ticket: Option<Ticket>,
     },
     /// `entered` waits for lines from the store, from this number on.
     Entering {
         /// The first to be told.
         from: Seq,
         /// Held until all is told.
-        ticket: Ticket,
+        ticket: Option<Ticket>,
     },
     /// `entered` was sent; older lines follow from this number on.
     CatchingUp {
         /// The next to be told.
         next: Seq,
         /// Held until all is told.
-        ticket: Ticket,
+        ticket: Option<Ticket>,
     },
     /// Gets what goes to all.
     Live,
@@ -88,6 +92,8 @@ struct Pending {
     mark: Option<&'static str>,
     /// It is kept as one that waits, for that reason.
     waits: Option<HoldReason>,
+    /// It is said because of a measure: its asker is told `done`.
+    by_measure: bool,
 }
 
 /// Lines told at a time: in `entered`, and in each page after it.
@@ -118,6 +124,16 @@ pub struct Room {
     /// The highest count of changes that the store told.
     changes_due: i64,
     members: HashMap<ConnId, Member>,
+    /// Those who wait to come in.
+    waiting: HashMap<ConnId, Waiting>,
+    /// Each `enter` that came while the one before it was not answered.
+    again: HashMap<ConnId, VecDeque<Again>>,
+    /// Who was in the room, or was let in: they come back without waiting. Memory alone.
+    been_in: HashSet<ParticipantId>,
+    /// Who has a writer's seat; since when they are gone, if they are. Memory of this node.
+    writers: HashMap<ParticipantId, Option<Millis>>,
+    /// Keys of what was done to the room, by whom.
+    acted: VecDeque<(ParticipantId, ClientKey)>,
     /// Members who catch up and whose next lines could not be read.
     stalled: BTreeSet<ConnId>,
     pending: HashMap<(ParticipantId, ClientKey), Pending>,
@@ -173,6 +189,11 @@ impl Room {
             loading_changes: false,
             changes_due: 0,
             members: HashMap::new(),
+            waiting: HashMap::new(),
+            again: HashMap::new(),
+            been_in: HashSet::new(),
+            writers: HashMap::new(),
+            acted: VecDeque::new(),
             stalled: BTreeSet::new(),
             pending: HashMap::new(),
             queue: Vec::new(),
@@ -212,9 +233,9 @@ impl Room {
                 who,
                 mode,
                 after,
-            } => self.enter(asker, who, mode, after, now, &mut out),
-            Input::Leave { conn } => self.leave(conn, &mut out),
-            Input::Gone { conn } => self.gone(conn),
+            } => self.come(asker, who, mode, after, now, &mut out),
+            Input::Leave { conn } => self.leave(conn, now, &mut out),
+            Input::Gone { conn } => self.gone(conn, now),
             Input::Say {
                 asker,
                 who,
@@ -287,6 +308,19 @@ impl Room {
                     self.measure_hold(asker, key, which, act, entry, &mut out);
                 }
             }
+            Input::Act {
+                asker,
+                key,
+                act,
+                entry,
+            } => self.act(asker, key, act, entry, now, &mut out),
+            Input::Acted {
+                asker,
+                by,
+                act,
+                outcome,
+            } => self.acted(asker, by, act, outcome, &mut out),
+            Input::Announce { key, body } => self.announce(key, body, &mut out),
             Input::HoldsKept(kept) => self.holds_kept(kept, &mut out),
             Input::HoldsNotKept(keys) => self.holds_not_kept(keys, &mut out),
             Input::HoldCame {
@@ -301,6 +335,9 @@ impl Room {
         }
         self.tend_holds(now, &mut out);
         self.let_in(now, &mut out);
+        self.let_go_of_moved(&mut out);
+        self.let_waiting_in(now, &mut out);
+        self.come_again(now, &mut out);
         self.close_if_over(now, &mut out);
         if !moves_nobody {
             self.lamp_lit = self.members.values().any(|member| member.lamp);
@@ -318,11 +355,11 @@ impl Room {
         Head {
             state,
             guard: self.seen.guard,
-            topic: self.seen.topic.clone(),
+            topic: self.seen.topic.as_ref().map(|topic| topic.text.clone()),
             slow_ms,
             about: self.about,
             on_duty: self.seen.on_duty.clone(),
-            ready: self.facts.texts.ready.clone(),
+            ready: self.ready_lines(),
             lamp: self.lamp_lit,
         }
     }
@@ -334,6 +371,27 @@ impl Room {
             })
     }
 
+    /// What can be chosen: answers of the topic, then what can always be.
+    fn ready_lines(&self) -> Vec<ReadyOut> {
+        let answers = self.seen.topic.iter().flat_map(|topic| &topic.answers);
+        let answers = answers.enumerate().map(|(idx, text)| ReadyOut {
+            id: Topic::answer_id(idx),
+            text: text.clone(),
+        });
+        answers
+            .chain(self.facts.texts.ready.iter().cloned())
+            .collect()
+    }
+
+    fn n_ready_lines(&self) -> usize {
+        let n_answers = self
+            .seen
+            .topic
+            .as_ref()
+            .map_or(0, |topic| topic.answers.len());
+        n_answers + self.facts.texts.ready.len()
+    }
+
     /// Lets everybody go once the hour is over.
     fn close_if_over(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let over = matches!(
@@ -343,10 +401,11 @@ impl Room {
         // Whoever has a line that waits hears first that it is not said.
         let is_waited_for =
             self.n_committing > 0 || self.holds.n_keeping > 0 || self.holds.has_open();
-        if !over || self.members.is_empty() || is_waited_for {
+        if !over || self.is_empty() || is_waited_for {
             return;
         }
-        let conns: Vec<ConnId> = self.members.keys().copied().collect();
+        let mut conns: Vec<ConnId> = self.members.keys().copied().collect();
+        conns.extend(self.waiting.keys().copied());
         for conn in conns {
             let phase = self.members.remove(&conn).map(|member| member.phase);
             if let Some(Phase::Arriving { .. } | Phase::Entering { .. }) = phase {
@@ -354,15 +413,7 @@ impl Room {
                 self.refuse(conn, None, RefusalCode::RoomClosed.into(), out);
                 continue;
             }
-            out.push(Effect::NotLive(conn));
-            self.send(
-                conn,
-                &ServerFrame::Left {
-                    room: self.room_text(),
-                    why: Why::Closed,
-                },
-                out,
-            );
+            self.put_out(conn, Why::Closed, out);
         }
     }
 
@@ -391,7 +442,9 @@ impl Room {
             told.state == state
                 && told.slow_ms == slow_ms
                 && told.guard == self.seen.guard
-                && told.topic == self.seen.topic
+                && told.topic.as_deref()
+                    == self.seen.topic.as_ref().map(|topic| topic.text.as_str())
+                && told.ready.len() == self.n_ready_lines()
                 && told.about == self.about
                 && told.lamp == self.lamp_lit
                 && told.on_duty == self.seen.on_duty

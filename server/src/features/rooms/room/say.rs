@@ -4,6 +4,7 @@ use super::{
     AskBack, Asker, BUSY_RETRY_MS, ConnId, Effect, Kept, Otherwise, Pending, Refusal, Room, Which,
     Who,
 };
+use crate::features::rooms::body::Body;
 use crate::features::rooms::hold::{Found, HeldWords};
 use crate::features::rooms::line::{Content, NewLine, Proposed, Shows};
 use crate::features::rooms::policy::{self, Case, Verdict};
@@ -50,7 +51,8 @@ impl Room {
             return;
         }
         let proposed = if entered {
-            line.and_then(|proposed| self.may_say(&who, mode, proposed, now))
+            line.and_then(|proposed| self.with_answer(proposed))
+                .and_then(|proposed| self.may_say(&who, mode, proposed, now))
         } else {
             match self.standing(now).0 {
                 RoomState::Planned | RoomState::Closed | RoomState::Cancelled => {
@@ -95,9 +97,14 @@ impl Room {
             note: proposed.note.map(|note| note.as_str().to_owned()),
             no_reply: proposed.no_reply,
             form: proposed.form,
+            by_room: false,
         };
         let mark = (verdict == Verdict::Raise).then(|| proposed.found.category.as_str());
+        if mode == EnterMode::Talk {
+            self.take_seat(&who.participant);
+        }
         let pending = Pending {
+            by_measure: false,
             waiters: vec![asker],
             take_back: None,
             card,
@@ -188,9 +195,20 @@ impl Room {
         }
     }
 
-    /// State, guard and pace, in the order in which a person would want to hear of them.
+    /// A chosen answer of the present topic gets its words; one of a topic that is gone cannot be chosen any more.
+    fn with_answer(&self, mut proposed: Proposed) -> Result<Proposed, Refusal> {
+        if let Some(idx) = proposed.answer {
+            let topic = self.seen.topic.as_ref();
+            let answer = topic.and_then(|topic| topic.answers.get(idx));
+            let answer = answer.ok_or(Refusal::from(RefusalCode::NotAllowed))?;
+            proposed.body = Body::known(answer.clone());
+        }
+        Ok(proposed)
+    }
+
+    /// State, guard, seat and pace, in the order in which a person would want to hear of them.
     fn may_say(
-        &self,
+        &mut self,
         who: &Who,
         mode: EnterMode,
         proposed: Proposed,
@@ -220,6 +238,9 @@ impl Room {
         if self.seen.guard >= 4 || (self.seen.guard == 3 && !ready) {
             return Err(RefusalCode::Listening.into());
         }
+        if !self.has_seat(&who.participant, now) {
+            return Err(RefusalCode::RoomFull.into());
+        }
         if let Some(&last) = self.last_said.get(&who.participant) {
             let wait_ms = i64::from(slow_ms) - now.since_ms(last);
             if wait_ms > 0 {
@@ -234,7 +255,7 @@ impl Room {
     }
 
     /// What comes while a commit is out joins the next one, at the committer: that is where it shows when one begins.
-    fn commit(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn commit(&mut self, out: &mut Vec<Effect>) {
         let reads_first = self.missing && self.n_committing > 0;
         if reads_first || self.queue.is_empty() {
             return;
@@ -261,7 +282,11 @@ impl Room {
                     if let Some(card) = pending.card.filter(|_| one.line.is_some()) {
                         self.lay_card(asker.conn, card, out);
                     }
-                    self.ack(asker.conn, &one.key, one.seq, one.at, out);
+                    if pending.by_measure {
+                        self.done(&asker, &one.key, out);
+                    } else {
+                        self.ack(asker.conn, &one.key, one.seq, one.at, out);
+                    }
                     self.answered(asker);
                 }
                 if let Some(category) = pending.mark.filter(|_| one.line.is_some()) {

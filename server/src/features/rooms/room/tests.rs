@@ -61,6 +61,7 @@ fn facts() -> Facts {
             risk_told_ms: 120_000,
             told_ms: 240_000,
         },
+        capacity: 0,
         about_every_ms: 60_000,
         ring_lines: RING_LINES,
         page_frames: 3,
@@ -70,6 +71,7 @@ fn facts() -> Facts {
 
 fn seen(store: &Store) -> Seen {
     Seen {
+        order: 1,
         gathering: gathering(),
         state: StoredState::Open,
         guard: 0,
@@ -85,6 +87,8 @@ fn seen(store: &Store) -> Seen {
         locked: false,
         topic: None,
         n_acts: 0,
+        n_admits: 0,
+        people: Default::default(),
     }
 }
 
@@ -258,8 +262,8 @@ struct World {
     committing: VecDeque<Vec<NewLine>>,
     hints: Vec<Vec<Arc<Line>>>,
     n_keys: u32,
-    /// How much was in the store when each connection asked to come in.
-    asked_at: HashMap<ConnId, i64>,
+    /// How much was in the store each time a connection asked to come in and was not answered yet.
+    asked_at: HashMap<ConnId, VecDeque<i64>>,
 }
 
 impl World {
@@ -295,7 +299,9 @@ impl World {
     fn apply(&mut self, input: Input) {
         if let Input::Enter { asker, .. } = &input {
             self.asked_at
-                .insert(asker.conn, self.store.lines.len() as i64);
+                .entry(asker.conn)
+                .or_default()
+                .push_back(self.store.lines.len() as i64);
         }
         let effects = self.room.apply(input, Millis(1));
         for effect in effects {
@@ -306,13 +312,23 @@ impl World {
     fn view(&mut self, conn: ConnId, frame: &Frame) {
         let frame: ServerFrame =
             serde_json::from_str(frame.as_str()).expect("a frame of the contract");
-        if let ServerFrame::Entered(entered) = &frame
-            && self.room.facts.shared
-        {
-            assert!(
-                entered.last_seq >= self.asked_at[&conn],
-                "who comes in hears of all that was kept before, on whichever node"
-            );
+        match &frame {
+            ServerFrame::Entered(entered) => {
+                let asked = self.asked_at.entry(conn).or_default().pop_front();
+                let asked = asked.expect("each `enter` has one answer");
+                assert!(
+                    !self.room.facts.shared || entered.last_seq >= asked,
+                    "who comes in hears of all that was kept before, on whichever node"
+                );
+            }
+            ServerFrame::Refused {
+                key: None,
+                code: RefusalCode::Busy,
+                ..
+            } => {
+                self.asked_at.entry(conn).or_default().pop_front();
+            }
+            _ => {}
         }
         self.views.entry(conn).or_default().take(&frame);
     }
@@ -419,6 +435,7 @@ impl World {
             | Effect::Publish(_)
             | Effect::Came(_)
             | Effect::Release(_) => {}
+            Effect::Act { .. } => panic!("nobody does anything to the room here"),
             Effect::KeepHold(_) | Effect::Hold { .. } | Effect::LoadHolds { .. } => {
                 panic!("nothing waits here")
             }
@@ -451,6 +468,7 @@ impl World {
             note: None,
             no_reply: false,
             form: None,
+            by_room: false,
         };
         NewLine {
             author: id(author),
@@ -517,6 +535,7 @@ impl World {
                     note: None,
                     no_reply: false,
                     form: None,
+                    answer: None,
                 };
                 let repeat = self.n_keys > 3 && self.below(5) == 0;
                 let key = if repeat {

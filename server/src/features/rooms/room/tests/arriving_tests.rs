@@ -32,6 +32,7 @@ impl Shared {
                 note: None,
                 no_reply: false,
                 form: None,
+                by_room: false,
             },
         }
     }
@@ -130,6 +131,7 @@ fn p4_a_look_tells_nobody_of_a_line_before_its_author_has_the_answer() {
             note: None,
             no_reply: false,
             form: None,
+            answer: None,
         }),
         by_form: false,
     });

@@ -263,6 +263,7 @@ impl Hosted {
                 risk_told_ms: 120_000,
                 told_ms: 240_000,
             },
+            capacity: 0,
             about_every_ms: 60_000,
             ring_lines: sizes.ring_lines,
             page_frames: sizes.page_frames,
@@ -343,6 +344,7 @@ impl Hosted {
                     note: None,
                     no_reply: false,
                     form: None,
+                    answer: None,
                 }),
                 by_form,
             },
@@ -497,6 +499,8 @@ fn act(effect: Effect) -> Option<Act> {
             to,
         }),
         Effect::LoadChanges { after } => Act::LoadChanges { after },
+        // Nobody does anything to the room as a whole here; what comes of it is a look like any other.
+        Effect::Act { .. } => return None,
         Effect::KeepStamp {
             seq,
             author,
@@ -599,6 +603,7 @@ fn person(who: &Person) -> Who {
 
 fn seen(snapshot: &Snapshot, ahead_ms: i64) -> Seen {
     Seen {
+        order: snapshot.order,
         gathering: Gathering {
             id: room_id(),
             kind: GatheringKind::Ibasho,
@@ -631,5 +636,7 @@ fn seen(snapshot: &Snapshot, ahead_ms: i64) -> Seen {
         locked: false,
         topic: None,
         n_acts: 0,
+        n_admits: 0,
+        people: Default::default(),
     }
 }

@@ -1,5 +1,6 @@
 //! The truth: numbers taken in the transaction that inserts, keys, changes with their count, leases, the epoch.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub(super) struct ChangeRow {
 /// One moment of the room's row and its leases.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
+    /// Of two looks, the one that was taken later is the higher.
+    pub(super) order: u64,
     /// When it was read.
     pub(super) read_at: i64,
     pub(super) state: StoredState,
@@ -88,6 +91,7 @@ pub(super) struct Store {
     pub(super) holds: Vec<Held>,
     n_holds: i64,
     pub(super) guard: u8,
+    n_snapshots: Cell<u64>,
 }
 
 impl Store {
@@ -106,6 +110,7 @@ impl Store {
             n_planted: 0,
             holds: Vec::new(),
             n_holds: 0,
+            n_snapshots: Cell::new(0),
             guard: 0,
         }
     }
@@ -425,7 +430,9 @@ impl Store {
             .collect();
         on_duty.sort();
         on_duty.dedup();
+        self.n_snapshots.set(self.n_snapshots.get() + 1);
         Snapshot {
+            order: self.n_snapshots.get(),
             read_at: now,
             state: self.state,
             slow_ms: self.slow_ms,

@@ -421,6 +421,7 @@ pub(super) fn content(body: &str, name: &str) -> Content {
         note: None,
         no_reply: false,
         form: None,
+        by_room: false,
     }
 }
 
