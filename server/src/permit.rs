@@ -117,11 +117,17 @@ pub enum Action {
     CloseRoom,
     /// Take somebody to the other side.
     MoveSide,
+    /// Be on call for it.
+    BeOnCall,
+    /// Say that an alert was seen.
+    AnswerAlert,
+    /// Make slips for that side, and take them back.
+    KeepSlips,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::EnterTalk,
         Self::EnterListen,
         Self::EnterDuty,
@@ -144,6 +150,9 @@ impl Action {
         Self::Notice,
         Self::CloseRoom,
         Self::MoveSide,
+        Self::BeOnCall,
+        Self::AnswerAlert,
+        Self::KeepSlips,
     ];
 
     /// The name in the audit log and in `doctor`.
@@ -171,6 +180,9 @@ impl Action {
             Self::Notice => "room.notice",
             Self::CloseRoom => "room.close",
             Self::MoveSide => "room.move_side",
+            Self::BeOnCall => "room.on_call",
+            Self::AnswerAlert => "alert.answer",
+            Self::KeepSlips => "slips.keep",
         }
     }
 }
@@ -295,45 +307,53 @@ pub fn permit(
 /// everywhere. A line of one's own can be taken back when duty is over, too.
 pub const fn is_allowed(capacity: Capacity, action: Action) -> bool {
     use Action::{
-        Admit, ApproveHold, CloseRoom, EnterDuty, EnterListen, EnterTalk, Hide, Lamp, LockRoom,
-        LookAtHold, MoveSide, Notice, PauseRoom, ReadRoom, RejectHold, Say, SetGuard, SetPace,
-        SetTopic, Stamp, Unhide, Unsay,
+        Admit, AnswerAlert, ApproveHold, BeOnCall, CloseRoom, EnterDuty, EnterListen, EnterTalk,
+        Hide, KeepSlips, Lamp, LockRoom, LookAtHold, MoveSide, Notice, PauseRoom, ReadRoom,
+        RejectHold, Say, SetGuard, SetPace, SetTopic, Stamp, Unhide, Unsay,
     };
     match capacity {
         Capacity::Participant => match action {
             EnterTalk | EnterListen | ReadRoom | Say | Stamp | Lamp | Unsay => true,
             EnterDuty | Hide | Unhide | LookAtHold | ApproveHold | RejectHold | SetPace
             | SetGuard | LockRoom | Admit | PauseRoom | SetTopic | Notice | CloseRoom
-            | MoveSide => false,
+            | MoveSide | BeOnCall | AnswerAlert | KeepSlips => false,
         },
         Capacity::Supporter => match action {
             EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide | LookAtHold
-            | ApproveHold | RejectHold => true,
+            | ApproveHold | RejectHold | AnswerAlert => true,
             EnterTalk | EnterListen | SetPace | SetGuard | LockRoom | Admit | PauseRoom
-            | SetTopic | Notice | CloseRoom | MoveSide => false,
+            | SetTopic | Notice | CloseRoom | MoveSide | BeOnCall | KeepSlips => false,
         },
-        Capacity::Host | Capacity::Staff => match action {
+        Capacity::Host => match action {
             EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide | LookAtHold
             | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom | Admit | PauseRoom
-            | SetTopic | Notice | CloseRoom | MoveSide => true,
+            | SetTopic | Notice | CloseRoom | MoveSide | AnswerAlert => true,
+            EnterTalk | EnterListen | BeOnCall | KeepSlips => false,
+        },
+        Capacity::Staff => match action {
+            EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide | Unhide | LookAtHold
+            | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom | Admit | PauseRoom
+            | SetTopic | Notice | CloseRoom | MoveSide | BeOnCall | AnswerAlert | KeepSlips => true,
             EnterTalk | EnterListen => false,
         },
         Capacity::OnCall | Capacity::StaffAside => match action {
             EnterDuty | ReadRoom | Unsay | Hide | Unhide | LookAtHold | ApproveHold
             | RejectHold | SetPace | SetGuard | LockRoom | Admit | PauseRoom | SetTopic
-            | Notice | CloseRoom | MoveSide => true,
+            | Notice | CloseRoom | MoveSide | BeOnCall | AnswerAlert | KeepSlips => true,
             EnterTalk | EnterListen | Say | Stamp | Lamp => false,
         },
         Capacity::OffDuty => match action {
             Unsay => true,
             EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Hide | Unhide
             | LookAtHold | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom | Admit
-            | PauseRoom | SetTopic | Notice | CloseRoom | MoveSide => false,
+            | PauseRoom | SetTopic | Notice | CloseRoom | MoveSide | BeOnCall | AnswerAlert
+            | KeepSlips => false,
         },
         Capacity::OtherSide | Capacity::Unfit => match action {
             EnterTalk | EnterListen | EnterDuty | ReadRoom | Say | Stamp | Lamp | Unsay | Hide
             | Unhide | LookAtHold | ApproveHold | RejectHold | SetPace | SetGuard | LockRoom
-            | Admit | PauseRoom | SetTopic | Notice | CloseRoom | MoveSide => false,
+            | Admit | PauseRoom | SetTopic | Notice | CloseRoom | MoveSide | BeOnCall
+            | AnswerAlert | KeepSlips => false,
         },
     }
 }
@@ -425,9 +445,9 @@ mod tests {
         Some(Duty::OnCall),
     ];
 
-    /// Which actions pass, as letters in the order of [`Action::ALL`]: T L D R S s l u H h k a r p g b A P t n c m.
+    /// Which actions pass, as letters in the order of [`Action::ALL`]: T L D R S s l u H h k a r p g b A P t n c m o ! #.
     fn cells(actor: &Actor, duty: Option<Duty>, audience: Audience) -> String {
-        "TLDRSsluHhkarpgbAPtncm"
+        "TLDRSsluHhkarpgbAPtncmo!#"
             .chars()
             .zip(Action::ALL)
             .map(
@@ -447,12 +467,13 @@ mod tests {
     /// Every role, duty and side against every action, written out.
     #[test]
     fn p10_every_cell_of_the_table() {
-        const NOTHING: &str = "......................";
-        const PARTICIPANT: &str = "TL.RSslu..............";
-        const SUPPORTER: &str = "..DRSsluHhkar.........";
-        const ON_DUTY: &str = "..DRSsluHhkarpgbAPtncm";
-        const ASIDE: &str = "..DR...uHhkarpgbAPtncm";
-        const OFF_DUTY: &str = ".......u..............";
+        const NOTHING: &str = ".........................";
+        const PARTICIPANT: &str = "TL.RSslu.................";
+        const SUPPORTER: &str = "..DRSsluHhkar..........!.";
+        const HOST: &str = "..DRSsluHhkarpgbAPtncm.!.";
+        const ON_DUTY: &str = "..DRSsluHhkarpgbAPtncmo!#";
+        const ASIDE: &str = "..DR...uHhkarpgbAPtncmo!#";
+        const OFF_DUTY: &str = ".......u.................";
         for audience in [Audience::Tojisha, Audience::Family] {
             let (own, theirs) = (Some(audience), Some(other(audience)));
             #[rustfmt::skip]
@@ -463,11 +484,11 @@ mod tests {
                 (staff(RoleKind::PeerSupporter, own),          [OFF_DUTY,    NOTHING, SUPPORTER, NOTHING, NOTHING]),
                 (staff(RoleKind::PeerSupporter, theirs),       [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
                 (staff(RoleKind::PeerSupporter, None),         [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
-                (staff(RoleKind::Moderator, own),              [OFF_DUTY,    ON_DUTY, SUPPORTER, NOTHING, NOTHING]),
+                (staff(RoleKind::Moderator, own),              [OFF_DUTY, HOST, SUPPORTER, NOTHING, NOTHING]),
                 (staff(RoleKind::Moderator, theirs),           [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
                 (staff(RoleKind::Moderator, None),             [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
-                (staff(RoleKind::Coordinator, None),           [ASIDE,       ON_DUTY, SUPPORTER, ON_DUTY, ASIDE]),
-                (staff(RoleKind::Manager, None),               [ASIDE,       ON_DUTY, SUPPORTER, ON_DUTY, ASIDE]),
+                (staff(RoleKind::Coordinator, None),           [ASIDE, HOST, SUPPORTER, ON_DUTY, ASIDE]),
+                (staff(RoleKind::Manager, None),               [ASIDE, HOST, SUPPORTER, ON_DUTY, ASIDE]),
                 (Actor::Staff { id: StaffId::new(&SeededChance::new(1)), roles: vec![] },
                                                                [NOTHING,     NOTHING, NOTHING, NOTHING, NOTHING]),
             ];

@@ -163,6 +163,7 @@ impl Asker {
                 staff: false,
                 demo: edge.demo,
                 desk: None,
+                alerts: Vec::new(),
             },
             code: problem.code().as_str().to_owned(),
             back: "/".to_owned(),

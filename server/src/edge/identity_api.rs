@@ -45,7 +45,6 @@ pub fn staff() -> OpenApiRouter<EdgeState> {
         (status = 400, description = "bad_request", body = Document),
         (status = 422, description = "bad_name with suggestions, bad_slip", body = Document),
         (status = 429, description = "too_fast", body = Document),
-        (status = 501, description = "not_yet, with a slip", body = Document),
         (status = 503, description = "busy", body = Document),
     )
 )]
@@ -65,6 +64,10 @@ async fn make_handle(
         .name
         .as_deref()
         .is_none_or(|name| edge.assessor.takes_name(name));
+    if newcomer.slip.is_some() {
+        // Numbers are not to be tried out.
+        network.limit(&edge, Bucket::Slips).await?;
+    }
     if !name_passes {
         return Err(Problem::new(Code::BadName).suggestions(names(&edge, SUGGESTIONS)));
     }

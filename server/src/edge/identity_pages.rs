@@ -19,8 +19,10 @@ use super::state::{Edge, EdgeState};
 use super::visitor::{
     Network, Visitor, fields, html, limit_person_everywhere, refused, see_other, set_cookie,
 };
+use crate::features::alerts::{self, AlertKind};
 use crate::features::gatherings;
 use crate::features::identity::{Newcomer, Session};
+use crate::permit::Actor;
 use crate::platform::ids::RoomId;
 use crate::platform::limits::Bucket;
 use crate::protocol::{Device, Standing};
@@ -78,6 +80,9 @@ struct EnterFields {
     #[serde(default)]
     room: String,
     pick: Option<String>,
+    #[serde(default)]
+    slip: String,
+    doubt: Option<String>,
 }
 
 async fn enter(
@@ -99,6 +104,9 @@ async fn enter(
         };
         return html(StatusCode::OK, &enter_view(&edge, &visitor, room, typed));
     }
+    if typed.doubt.is_some() {
+        return doubt(&edge, &visitor, &network, room, typed).await;
+    }
     let (Some(standing), Some(device)) = (
         Standing::from_wire(&typed.standing),
         Device::from_wire(&typed.device),
@@ -108,7 +116,13 @@ async fn enter(
         view.device_missing = view.device.is_none();
         return html(StatusCode::UNPROCESSABLE_ENTITY, &view);
     };
-    let made = match network.limit(&edge, Bucket::Handles).await {
+    let has_slip = !typed.slip.trim().is_empty();
+    let counted = match network.limit(&edge, Bucket::Handles).await {
+        // Numbers are not to be tried out.
+        Ok(()) if has_slip => network.limit(&edge, Bucket::Slips).await,
+        counted => counted,
+    };
+    let made = match counted {
         Err(problem) => Err(problem),
         Ok(()) if !edge.assessor.takes_name(&typed.name) => Err(Code::BadName.into()),
         Ok(()) => {
@@ -116,7 +130,7 @@ async fn enter(
                 // An emptied field asks for a suggested name, as a null name does in the API.
                 name: (!typed.name.trim().is_empty()).then(|| typed.name.clone()),
                 standing,
-                slip: None,
+                slip: has_slip.then(|| typed.slip.clone()),
                 device,
             };
             edge.identity
@@ -128,8 +142,13 @@ async fn enter(
     match made {
         Ok(signed_in) => {
             let cookie = cookie(&edge.settings, &signed_in);
+            // A slip brings its side, whatever was chosen.
+            let side = match &signed_in.session.actor {
+                Actor::Handle { standing, .. } => *standing,
+                Actor::Staff { .. } => standing,
+            };
             let path = match room {
-                Some(room) if is_of(&edge, &room, standing).await => room_path(Some(&room)),
+                Some(room) if is_of(&edge, &room, side).await => room_path(Some(&room)),
                 // They chose the other side than the door they came by: the foyer shows the rooms that are theirs.
                 Some(_) | None => room_path(None),
             };
@@ -140,12 +159,39 @@ async fn enter(
             let mut view = enter_view(&edge, &visitor, room, typed);
             if problem.code() == Code::BadName {
                 view.name_say = words;
+            } else if problem.code() == Code::BadSlip {
+                view.slip_say = words.map(|words| (words, true));
             } else {
                 view.refusal = words;
             }
             refused(&problem, &view)
         }
     }
+}
+
+/// Somebody says that they did not use a slip that is used. They are told the same whatever that number is.
+async fn doubt(
+    edge: &EdgeState,
+    visitor: &Visitor,
+    network: &Network,
+    room: Option<RoomId>,
+    typed: EnterFields,
+) -> Response {
+    let told = async {
+        network.limit(edge, Bucket::Slips).await?;
+        if let Some(stub) = edge.identity.doubt_slip(&typed.slip).await? {
+            let alerts = &edge.rooms.deps().alerts;
+            alerts::raise(alerts, AlertKind::SlipDoubted, &stub, None).await?;
+        }
+        Ok::<(), Problem>(())
+    };
+    let words = match told.await {
+        Ok(()) => texts::t("enter.slip_doubted").to_owned(),
+        Err(problem) => texts::problem(problem.code().as_str()).to_owned(),
+    };
+    let mut view = enter_view(edge, visitor, room, typed);
+    view.slip_say = Some((words, false));
+    html(StatusCode::OK, &view)
 }
 
 fn enter_view(edge: &Edge, visitor: &Visitor, room: Option<RoomId>, typed: EnterFields) -> Enter {
@@ -160,6 +206,8 @@ fn enter_view(edge: &Edge, visitor: &Visitor, room: Option<RoomId>, typed: Enter
         standing_missing: false,
         device_missing: false,
         refusal: None,
+        slip: typed.slip,
+        slip_say: None,
     }
 }
 

@@ -268,7 +268,7 @@ async fn broken_bodies_bad_names_and_haste_have_their_codes() {
         )
         .await
         .is(501);
-    assert_eq!(slip.code(), "not_yet");
+    assert_eq!(slip.code(), "bad_slip");
     for _ in 0..2 {
         house
             .json(

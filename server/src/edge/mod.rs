@@ -7,6 +7,7 @@ pub mod identity_pages;
 #[cfg(test)]
 mod identity_tests;
 pub mod listen;
+pub mod measures;
 pub mod pages;
 pub mod problem;
 pub mod reach;
@@ -14,6 +15,7 @@ pub mod rooms_api;
 pub mod rooms_pages;
 pub mod session;
 pub mod shown;
+pub mod slip_pages;
 pub mod staff_pages;
 pub mod state;
 pub mod still_pages;

@@ -171,7 +171,7 @@ impl From<Refusal> for Problem {
             Refusal::BadPassword(_) | Refusal::BadId => Self::new(Code::BadRequest),
             Refusal::BadLogin => Self::new(Code::BadLogin),
             Refusal::NotForThis | Refusal::Settled => Self::new(Code::NotAllowed),
-            Refusal::NotYet => Self::new(Code::NotYet),
+            Refusal::BadSlip => Self::new(Code::BadSlip),
             Refusal::Busy => Self::new(Code::Busy),
             Refusal::Store(error) => error.into(),
         }

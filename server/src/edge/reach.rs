@@ -102,8 +102,7 @@ async fn ask(
 ) -> Stored<Option<(RoomLink, Permit)>> {
     let deps = edge.rooms.deps();
     if let Some(link) = edge.rooms.held(id)
-        && let Some(permit) =
-            asked(edge, session, id, link.gathering(), duty, action).await?
+        && let Some(permit) = asked(edge, session, id, link.gathering(), duty, action).await?
     {
         return Ok(Some((link, permit)));
     }

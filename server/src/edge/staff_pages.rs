@@ -7,24 +7,27 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::identity_pages::replace;
 use super::pages::help_lines::HelpLinesPage;
-use super::pages::staff::{DutyRoom, First, Login, Today};
-use super::pages::{Desk, HoldRow, Page, texts};
+use super::pages::staff::{DutyRoom, First, Login, OnCallHere, Today};
+use super::pages::{AlertRow, Desk, HoldRow, Page, texts};
 use super::problem::{Code, Problem};
 use super::session::cookie;
 use super::shown;
+use super::slip_pages;
 use super::state::{Edge, EdgeState};
 use super::visitor::{Network, Visitor, fields, html, refused, see_other, set_cookie};
+use crate::features::alerts;
+use crate::features::audit::Entry;
 use crate::features::care;
 use crate::features::gatherings::{self, RoomRow};
-use crate::features::identity::{FirstManager, Refusal, SignedIn, TotpSecret};
+use crate::features::identity::{FirstManager, Refusal, Session, SignedIn, TotpSecret};
 use crate::features::rooms::{self, duty};
-use crate::permit::{self, Action, Actor};
-use crate::platform::ids::StaffId;
+use crate::permit::{self, Action, Actor, Duty};
+use crate::platform::ids::{AlertId, RoomId, StaffId};
 use crate::platform::store::Stored;
 use crate::protocol::{HoldReason, Role, RoleKind, RoomState};
 
@@ -42,6 +45,9 @@ pub fn staff() -> Router<EdgeState> {
         .route(LOGIN, get(login_form).post(login))
         .route(TODAY, get(today))
         .route("/s/lines", get(help_lines))
+        .merge(slip_pages::staff())
+        .route("/s/alerts/{id}", post(alert_seen).get(to_today))
+        .route("/s/on-call/{id}", post(on_call).get(to_today))
         .route("/s/first/{token}", get(first_form).post(first))
 }
 
@@ -81,6 +87,10 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
     match duty_rooms(&edge, id, roles).await {
         Ok(Day { rooms, holds, kept }) => {
             let mut page = page;
+            page.alerts = match alerts(&edge).await {
+                Ok(alerts) => alerts,
+                Err(error) => return visitor.problem(&error.into(), "/", None),
+            };
             page.desk = Some(Desk {
                 waits: !holds.is_empty(),
                 risk: holds.iter().any(|hold| hold.reason == HoldReason::Risk),
@@ -99,6 +109,142 @@ async fn today(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
         }
         Err(error) => visitor.problem(&error.into(), "/", None),
     }
+}
+
+/// The form of an act, opened as a page: somebody loaded anew after sending.
+async fn to_today() -> Response {
+    see_other(TODAY)
+}
+
+/// What staff must hear of, in words.
+pub async fn alerts(edge: &Arc<Edge>) -> Stored<Vec<AlertRow>> {
+    let db = &edge.rooms.deps().db;
+    let mut rows = Vec::new();
+    for alert in alerts::open(db).await? {
+        let room = match &alert.gathering {
+            Some(id) => gatherings::find(db, id)
+                .await?
+                .map(|row| row.gathering.title),
+            None => None,
+        };
+        let key = format!("alert.{}", alert.kind.as_str());
+        rows.push(AlertRow {
+            id: alert.id.as_str().to_owned(),
+            words: texts::fill(&key, &[("room", room.as_deref().unwrap_or_default())]),
+        });
+    }
+    Ok(rows)
+}
+
+/// Somebody with powers has seen an alert; it goes from everybody's pages.
+async fn alert_seen(
+    State(edge): State<EdgeState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Response {
+    let Some(session) = &visitor.session else {
+        return see_other(LOGIN);
+    };
+    let Some(staff) = session.staff_id() else {
+        return visitor.problem(&Problem::new(Code::NotFound), "/", None);
+    };
+    let Some(id) = AlertId::parse(&id) else {
+        return see_other(TODAY);
+    };
+    let entry = Entry {
+        actor: staff.as_str().to_owned(),
+        roles: role_names(session),
+        act: "alerts.seen",
+        object: id.as_str().to_owned(),
+        reason: String::new(),
+    };
+    match alerts::seen(&edge.rooms.deps().alerts, &id, entry).await {
+        Ok(_) => see_other(TODAY),
+        Err(error) => visitor.problem(&error.into(), TODAY, None),
+    }
+}
+
+/// The roles of somebody with powers, for the record.
+pub fn role_names(session: &Session) -> String {
+    match &session.actor {
+        Actor::Staff { roles, .. } => {
+            let names: Vec<&str> = roles.iter().map(|role| role.role.as_str()).collect();
+            names.join(",")
+        }
+        Actor::Handle { .. } => String::new(),
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct OnCallFields {
+    #[serde(default)]
+    take: String,
+}
+
+/// Somebody accepts to be on call for a gathering, answering the telephone until its end; or does so no more.
+async fn on_call(
+    State(edge): State<EdgeState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: Result<Form<OnCallFields>, FormRejection>,
+) -> Response {
+    let Some(session) = &visitor.session else {
+        return see_other(LOGIN);
+    };
+    let takes = fields(form).take == "yes";
+    match put_on_call(&edge, session, &id, takes).await {
+        Ok(()) => see_other(TODAY),
+        Err(problem) => visitor.problem(&problem, TODAY, None),
+    }
+}
+
+async fn put_on_call(
+    edge: &Arc<Edge>,
+    session: &Session,
+    id: &str,
+    takes: bool,
+) -> Result<(), Problem> {
+    let deps = edge.rooms.deps();
+    let (Some(staff), Some(id)) = (session.staff_id(), RoomId::parse(id)) else {
+        return Err(Code::NotAllowed.into());
+    };
+    let row = gatherings::find(&deps.db, &id).await?;
+    let row = row.ok_or(Code::NotAllowed)?;
+    let audience = row.gathering.audience;
+    let _permit = permit::permit(&session.actor, None, audience, Action::BeOnCall)
+        .map_err(|_| Code::NotAllowed)?;
+    let entry = Arc::new(Entry {
+        actor: staff.as_str().to_owned(),
+        roles: role_names(session),
+        act: if takes {
+            "rooms.on_call"
+        } else {
+            "rooms.off_call"
+        },
+        object: id.as_str().to_owned(),
+        reason: String::new(),
+    });
+    let (staff, now, ends) = (staff.clone(), deps.clock.now(), row.gathering.ends);
+    let (deps_in, of) = (Arc::clone(deps), id.clone());
+    deps.db
+        .write(move |tx| {
+            let (deps, id) = (Arc::clone(&deps_in), of.clone());
+            let (staff, entry) = (staff.clone(), Arc::clone(&entry));
+            Box::pin(async move {
+                if takes {
+                    gatherings::put_on_roster(tx, &id, &staff, Duty::OnCall).await?;
+                    gatherings::put_on_call(tx, &id, &staff, now, Some(ends)).await?;
+                } else {
+                    gatherings::take_off_call(tx, &id, &staff).await?;
+                }
+                deps.audit.append(tx, &entry).await
+            })
+        })
+        .await?;
+    if let Some(link) = edge.rooms.held(&id) {
+        link.look_again().await;
+    }
+    Ok(())
 }
 
 /// Which help lines people are shown, and which somebody has to ask about.
@@ -148,6 +294,19 @@ async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Da
     for row in rows {
         let state = rooms::state_now(deps, &row).await?;
         let on_duty = rooms::on_duty_now(deps, &row.gathering).await?;
+        let on_call =
+            if permit::permit(&actor, None, row.gathering.audience, Action::BeOnCall).is_err() {
+                OnCallHere::Settled
+            } else if gatherings::is_on_call(&deps.db, &row.gathering.id, id).await? {
+                OnCallHere::Mine
+            } else if gatherings::on_call_until(&deps.db, &row.gathering.id)
+                .await?
+                .is_none()
+            {
+                OnCallHere::Nobody
+            } else {
+                OnCallHere::Settled
+            };
         let wants_somebody = matches!(
             state,
             RoomState::DoorsOpen | RoomState::Open | RoomState::Paused | RoomState::LastCall
@@ -175,6 +334,7 @@ async fn duty_rooms(edge: &Arc<Edge>, id: &StaffId, roles: &[Role]) -> Stored<Da
             audience: row.gathering.audience,
             state,
             needs_duty: wants_somebody && on_duty.is_empty(),
+            on_call,
             on_duty: shown::on_duty(on_duty),
             waits,
         });
@@ -286,7 +446,7 @@ async fn first(
         Err(
             refusal @ (Refusal::NotForThis
             | Refusal::Settled
-            | Refusal::NotYet
+            | Refusal::BadSlip
             | Refusal::Busy
             | Refusal::Store(_)),
         ) => visitor.problem(&refusal.into(), &format!("/s/first/{token}"), None),

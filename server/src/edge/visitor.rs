@@ -41,6 +41,7 @@ impl Visitor {
                 .is_some_and(|session| session.staff_id().is_some()),
             demo: self.demo,
             desk: None,
+            alerts: Vec::new(),
         }
     }
 

@@ -120,7 +120,7 @@ async fn p5_a_forgotten_room_cannot_be_read_from_anything_that_is_left(
 ) -> anyhow::Result<()> {
     let house = House::new(db)
         .await?
-        .with("demo.open_ms = 10000\nrooms.keep_ms = 5000\nrooms.watch_every_ms = 500")?;
+        .with("rooms.last_call_ms = 0\nrooms.afterglow_ms = 0\ndemo.open_ms = 10000\nrooms.keep_ms = 5000\nrooms.watch_every_ms = 500")?;
     let node = house.start().await?;
     let room = node.room().to_owned();
     let person = node.tojisha("わすれられる").await?;
@@ -235,7 +235,7 @@ async fn p5_a_forgotten_room_cannot_be_read_from_anything_that_is_left(
 async fn a_room_that_closes_says_so_and_lets_its_lines_be_taken_back(db: Db) -> anyhow::Result<()> {
     let house = House::new(db)
         .await?
-        .with("demo.open_ms = 3000\nrooms.keep_ms = 60000\nrooms.watch_every_ms = 500")?;
+        .with("rooms.last_call_ms = 0\nrooms.afterglow_ms = 0\ndemo.open_ms = 3000\nrooms.keep_ms = 60000\nrooms.watch_every_ms = 500")?;
     let node = house.start().await?;
     let room = node.room().to_owned();
     let person = node.tojisha("さいごまで").await?;

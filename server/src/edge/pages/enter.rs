@@ -29,6 +29,10 @@ pub struct Enter {
     pub device_missing: bool,
     /// A sentence about the whole (too fast, busy).
     pub refusal: Option<String>,
+    /// The number of a slip, as typed.
+    pub slip: String,
+    /// A kind sentence about the number, and whether somebody may say that they did not use it.
+    pub slip_say: Option<(String, bool)>,
 }
 
 impl Enter {
@@ -54,6 +58,18 @@ impl Enter {
             standing_missing: false,
             device_missing: false,
             refusal: None,
+            slip: String::new(),
+            slip_say: None,
+        }
+    }
+
+    /// As somebody sees it whose slip opened nothing.
+    #[cfg(test)]
+    pub(crate) fn sample_slip() -> Self {
+        Self {
+            slip: "1234 5678 9012".into(),
+            slip_say: Some((super::texts::t("problem.bad_slip").into(), true)),
+            ..Self::sample()
         }
     }
 }

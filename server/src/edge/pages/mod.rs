@@ -13,6 +13,7 @@ pub mod foyer;
 pub mod help_lines;
 pub mod holds;
 pub mod hours;
+pub mod keep;
 pub mod lines;
 pub mod look;
 pub mod me;
@@ -20,6 +21,7 @@ pub mod now;
 pub mod problem;
 pub mod room;
 pub mod sample;
+pub mod slips;
 pub mod staff;
 pub mod still;
 pub mod texts;
@@ -48,6 +50,17 @@ pub struct Page {
     pub demo: bool,
     /// What waits, on every page of somebody with powers who is signed in; the room has its own.
     pub desk: Option<Desk>,
+    /// What staff must hear of, on every page of somebody with powers.
+    pub alerts: Vec<AlertRow>,
+}
+
+/// Something that staff must hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRow {
+    /// Its id.
+    pub id: String,
+    /// What it is, in words.
+    pub words: String,
 }
 
 /// A page as a string of HTML.

@@ -62,6 +62,8 @@ pub struct Room {
     pub mode: Mode,
     /// Whether the viewer is on duty and may hide and show lines.
     pub on_duty_here: bool,
+    /// Whether they decide how the room goes on.
+    pub keeps: bool,
     /// About how many people are here.
     pub about: About,
     /// Who is on duty.
@@ -153,6 +155,7 @@ impl Room {
     pub(crate) fn sample_on_duty() -> Self {
         Self {
             on_duty_here: true,
+            keeps: true,
             mode: Mode::Duty,
             holds: super::holds::samples::waiting(None),
             ..Self::sample()
@@ -216,6 +219,7 @@ impl Room {
             device: Device::Mine,
             mode: Mode::Talk,
             on_duty_here: false,
+            keeps: false,
             about: About::Few,
             on_duty: vec![
                 OnDuty {

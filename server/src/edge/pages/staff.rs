@@ -54,6 +54,19 @@ pub struct DutyRoom {
     pub needs_duty: bool,
     /// Whether lines wait in it whose words this person does not see here, as they are not on duty in it.
     pub waits: bool,
+    /// Who is on call for it, as far as this person can do something about it.
+    pub on_call: OnCallHere,
+}
+
+/// Being on call, on the day's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCallHere {
+    /// This person cannot be, or somebody else is.
+    Settled,
+    /// Nobody is.
+    Nobody,
+    /// This person is.
+    Mine,
 }
 
 /// `/s/today`.
@@ -105,6 +118,11 @@ impl Today {
             on_duty,
             needs_duty,
             waits: needs_duty,
+            on_call: if needs_duty {
+                OnCallHere::Nobody
+            } else {
+                OnCallHere::Mine
+            },
         };
         Self {
             page: Page {
@@ -116,6 +134,10 @@ impl Today {
                     elsewhere: false,
                     rooms: vec!["r1".into()],
                 }),
+                alerts: vec![super::AlertRow {
+                    id: "a1".into(),
+                    words: super::texts::fill("alert.unattended", &[("room", "土曜の回")]),
+                }],
                 ..Page::default()
             },
             holds: super::holds::samples::waiting(Some("金曜の回")),

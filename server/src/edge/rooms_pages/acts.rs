@@ -296,14 +296,14 @@ async fn measure_hold(
 }
 
 /// What somebody on duty does by a form, and what the audit log says of it.
-struct By {
-    action: Action,
-    act: &'static str,
-    reason: String,
+pub(super) struct By {
+    pub(super) action: Action,
+    pub(super) act: &'static str,
+    pub(super) reason: String,
 }
 
 /// Does it, for somebody whose place on the roster or role lets them be on duty here; gives what the room refused.
-async fn on_duty(
+pub(super) async fn on_duty(
     edge: &Arc<Edge>,
     session: &Session,
     id: &str,

@@ -2,6 +2,7 @@
 //! socket; loading the page counts as coming in, never as duty.
 
 mod acts;
+mod keep;
 mod lamps;
 mod say;
 mod view;
@@ -45,6 +46,7 @@ pub fn routes() -> Router<EdgeState> {
         .route("/r/{id}/unhide", post(acts::unhide).get(to_room))
         .route("/r/{id}/look", post(acts::look).get(to_room))
         .route("/r/{id}/approve", post(acts::approve).get(to_room))
+        .route("/r/{id}/keep", get(keep::page).post(keep::act))
         .route("/r/{id}/reject", post(acts::reject).get(to_room))
         .layer(Extension(FormLamps::default()))
 }

@@ -75,15 +75,12 @@ pub(super) async fn room(
         Some(draft) => draft,
         None => kept_draft(edge, session, visit).await?,
     };
-    let on_duty_here = visit.who.duty.is_some_and(|duty| {
-        permit(
-            &session.actor,
-            Some(duty.into()),
-            entered.audience,
-            Action::Hide,
-        )
-        .is_ok()
-    });
+    let may = |action| {
+        visit.who.duty.is_some_and(|duty| {
+            permit(&session.actor, Some(duty.into()), entered.audience, action).is_ok()
+        })
+    };
+    let (on_duty_here, keeps) = (may(Action::Hide), may(Action::SetGuard));
     let mut holds = Vec::new();
     if on_duty_here {
         let now = instant(edge.clock.now());
@@ -120,6 +117,7 @@ pub(super) async fn room(
         device: session.device,
         mode,
         on_duty_here,
+        keeps,
         about: head.about,
         on_duty: on_duty(head.on_duty),
         readers: entered

@@ -88,7 +88,13 @@ pub(super) async fn run(
         acted,
     };
     connection.welcome();
+    if connection.session.staff_id().is_some() {
+        Box::pin(connection.say_reachable()).await;
+    }
     connection.live(&mut reader).await;
+    if connection.session.staff_id().is_some() {
+        Box::pin(connection.say_unreachable()).await;
+    }
     connection.end();
     let outbox = connection.outbox;
     let _ = timeout(CLOSE_WITHIN, outbox.ended()).await;
@@ -202,7 +208,9 @@ impl Connection<'_> {
     async fn message(&mut self, message: Result<Message, Error>) -> Then {
         match message {
             Ok(Message::Text(text)) => self.frame(text.as_str()).await,
-            Ok(Message::Pong(_)) if self.is_on_duty() => Box::pin(self.renew_duty()).await,
+            Ok(Message::Pong(_)) if self.session.staff_id().is_some() => {
+                Box::pin(self.renew_duty()).await;
+            }
             Ok(Message::Pong(_)) => {}
             Ok(Message::Binary(_)) => {
                 self.close(CLOSE_UNSUPPORTED);
@@ -239,8 +247,30 @@ impl Connection<'_> {
     }
 
     async fn renew_duty(&self) {
-        if let Err(error) = duty::renew(self.edge.rooms.deps(), self.conn_name.clone()).await {
+        if self.is_on_duty()
+            && let Err(error) = duty::renew(self.edge.rooms.deps(), self.conn_name.clone()).await
+        {
             tracing::error!(%error, "a duty could not be renewed");
+        }
+        self.say_reachable().await;
+    }
+
+    /// Whoever is on call is reached by an open socket.
+    async fn say_reachable(&self) {
+        let Some(staff) = self.session.staff_id() else {
+            return;
+        };
+        let deps = self.edge.rooms.deps();
+        let said = duty::can_be_reached(deps, staff.clone(), self.conn_name.clone()).await;
+        if let Err(error) = said {
+            tracing::error!(%error, "that somebody can be reached could not be written");
+        }
+    }
+
+    async fn say_unreachable(&self) {
+        let deps = self.edge.rooms.deps();
+        if let Err(error) = duty::cannot_be_reached(deps, self.conn_name.clone()).await {
+            tracing::warn!(%error, "that a socket closed could not be written; it runs out by itself");
         }
     }
 

@@ -26,11 +26,18 @@ pub enum AlertKind {
     NoOnCall,
     /// Nobody opened a gathering: it was cancelled.
     Cancelled,
+    /// Somebody says that they did not use their slip.
+    SlipDoubted,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Unattended, Self::NoOnCall, Self::Cancelled];
+    pub const ALL: [Self; 4] = [
+        Self::Unattended,
+        Self::NoOnCall,
+        Self::Cancelled,
+        Self::SlipDoubted,
+    ];
 
     /// The spelling in the store and in the catalogue.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +45,7 @@ impl AlertKind {
             Self::Unattended => "unattended",
             Self::NoOnCall => "no_on_call",
             Self::Cancelled => "cancelled",
+            Self::SlipDoubted => "slip_doubted",
         }
     }
 

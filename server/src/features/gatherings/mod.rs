@@ -6,7 +6,7 @@ pub use queries::STATEMENTS;
 
 use crate::permit::Duty;
 use crate::platform::clock::Millis;
-use crate::platform::ids::{RoomId, Seq, StaffId};
+use crate::platform::ids::{NodeId, RoomId, Seq, StaffId};
 use crate::platform::store::{Db, StoreError, Stored, Tx};
 use crate::protocol::{Audience, EntryKind, GatheringKind, Reader, ReaderRole, RoleKind};
 
@@ -304,6 +304,58 @@ pub async fn on_call_until(db: &Db, id: &RoomId) -> Stored<Option<Millis>> {
         .flat_map(|(phone_until, socket_until)| [phone_until, socket_until])
         .flatten()
         .max())
+}
+
+/// Takes somebody off call.
+///
+/// # Errors
+/// As the store's.
+pub async fn take_off_call(tx: &mut Tx, id: &RoomId, staff: &StaffId) -> Stored<()> {
+    queries::take_off_call(tx, id, staff).await
+}
+
+/// Whether somebody accepted to be on call for a gathering.
+///
+/// # Errors
+/// As the store's.
+pub async fn is_on_call(db: &Db, id: &RoomId, staff: &StaffId) -> Stored<bool> {
+    queries::is_on_call(db, id, staff).await
+}
+
+/// A socket of somebody with powers is open until then, unless it is said again.
+///
+/// # Errors
+/// As the store's.
+pub async fn staff_here(
+    tx: &mut Tx,
+    staff: &StaffId,
+    conn: &str,
+    node: &NodeId,
+    until: Millis,
+) -> Stored<()> {
+    queries::staff_here(tx, staff, conn, node.as_str(), until).await
+}
+
+/// That socket is closed.
+///
+/// # Errors
+/// As the store's.
+pub async fn staff_gone(tx: &mut Tx, conn: &str, now: Millis) -> Stored<()> {
+    queries::staff_gone(tx, conn, now).await
+}
+
+/// All sockets of a node are closed; and what ended long ago is forgotten.
+///
+/// # Errors
+/// As the store's.
+pub async fn staff_of_node_gone(
+    tx: &mut Tx,
+    node: &NodeId,
+    now: Millis,
+    forget_before: Millis,
+) -> Stored<()> {
+    queries::staff_of_node_gone(tx, node.as_str(), now).await?;
+    queries::forget_staff_leases(tx, forget_before).await
 }
 
 /// Puts somebody on call for a gathering: they accepted, and answer the telephone until then if they said so.

@@ -47,6 +47,13 @@ statements! {
                AND (o.phone_until_ms > $1 OR l.until_ms > $1)) ORDER BY r.id LIMIT 400";
     ON_CALL = "SELECT o.phone_until_ms, MAX(l.until_ms) FROM on_call o LEFT JOIN staff_lease l ON l.staff_id = o.staff_id \
                WHERE o.gathering_id = $1 GROUP BY o.staff_id, o.phone_until_ms";
+    TAKE_OFF_CALL = "DELETE FROM on_call WHERE gathering_id = $1 AND staff_id = $2";
+    ON_CALL_OF = "SELECT COUNT(*) FROM on_call WHERE gathering_id = $1 AND staff_id = $2";
+    STAFF_HERE = "INSERT INTO staff_lease (staff_id, conn, node, until_ms) VALUES ($1, $2, $3, $4) \
+                  ON CONFLICT (staff_id, conn) DO UPDATE SET until_ms = excluded.until_ms";
+    STAFF_GONE = "UPDATE staff_lease SET until_ms = $2 WHERE conn = $1 AND until_ms > $2";
+    STAFF_OF_NODE_GONE = "UPDATE staff_lease SET until_ms = $2 WHERE node = $1 AND until_ms > $2";
+    FORGET_STAFF_LEASES = "DELETE FROM staff_lease WHERE until_ms < $1";
     PUT_ON_CALL = "INSERT INTO on_call (gathering_id, staff_id, accepted_ms, phone_until_ms) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (gathering_id, staff_id) DO UPDATE SET phone_until_ms = excluded.phone_until_ms";
     ROSTER_ROLES = "SELECT s.role, o.duty FROM roster o JOIN staff_role s ON s.staff_id = o.staff_id WHERE o.gathering_id = $1";
@@ -239,6 +246,38 @@ pub(super) async fn open_without_on_call(db: &Db, now: Millis) -> Stored<Vec<Roo
 
 pub(super) async fn on_call(db: &Db, id: &RoomId) -> Stored<Vec<(Option<Millis>, Option<Millis>)>> {
     read!(db, p => query_as::<_, (Option<Millis>, Option<Millis>)>(ON_CALL).bind(id).fetch_all(p).await)
+}
+
+pub(super) async fn take_off_call(tx: &mut Tx, id: &RoomId, staff: &StaffId) -> Stored<()> {
+    on_tx!(tx, c => query(TAKE_OFF_CALL).bind(id).bind(staff).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn is_on_call(db: &Db, id: &RoomId, staff: &StaffId) -> Stored<bool> {
+    let n =
+        read!(db, p => query_scalar::<_, i64>(ON_CALL_OF).bind(id).bind(staff).fetch_one(p).await)?;
+    Ok(n > 0)
+}
+
+pub(super) async fn staff_here(
+    tx: &mut Tx,
+    staff: &StaffId,
+    conn: &str,
+    node: &str,
+    until: Millis,
+) -> Stored<()> {
+    on_tx!(tx, c => query(STAFF_HERE).bind(staff).bind(conn).bind(node).bind(until).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn staff_gone(tx: &mut Tx, conn: &str, now: Millis) -> Stored<()> {
+    on_tx!(tx, c => query(STAFF_GONE).bind(conn).bind(now).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn staff_of_node_gone(tx: &mut Tx, node: &str, now: Millis) -> Stored<()> {
+    on_tx!(tx, c => query(STAFF_OF_NODE_GONE).bind(node).bind(now).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn forget_staff_leases(tx: &mut Tx, before: Millis) -> Stored<()> {
+    on_tx!(tx, c => query(FORGET_STAFF_LEASES).bind(before).execute(c).await.map(|_| ()))
 }
 
 pub(super) async fn put_on_call(

@@ -24,7 +24,7 @@ pub struct Newcomer {
     pub name: Option<String>,
     /// 自分のことで / 家族のことで.
     pub standing: Standing,
-    /// 案内番号; slips come later.
+    /// 案内番号: it carries the side, whatever was said.
     pub slip: Option<String>,
     /// Whose device it is.
     pub device: Device,
@@ -40,11 +40,12 @@ impl Identity {
     /// A handle in one step, logged in. Nothing slow is hashed here.
     ///
     /// # Errors
-    /// `BadName`, `NotYet` with a slip, or the store's.
+    /// `BadName`, `BadSlip` whatever is wrong with a slip, or the store's.
     pub async fn make_handle(&self, newcomer: Newcomer) -> Result<SignedIn, Refusal> {
-        if newcomer.slip.is_some() {
-            return Err(Refusal::NotYet);
-        }
+        let slip = match &newcomer.slip {
+            Some(typed) => Some(self.typed_slip(typed)?),
+            None => None,
+        };
         let name = match &newcomer.name {
             Some(typed) => Name::parse(typed)?,
             None => name::suggestion(&*self.chance),
@@ -55,34 +56,53 @@ impl Identity {
             id: id.clone(),
             name: name.as_str().to_owned(),
             standing: newcomer.standing.as_str(),
-            by_slip: false,
+            by_slip: slip.is_some(),
             day: self.clock.today(),
         };
+        let by_slip = slip.is_some();
         let session_id = session.id.clone();
-        let rows = Arc::new((handle, session));
-        self.db
+        let now = self.clock.now();
+        let rows = Arc::new((handle, session, slip));
+        let standing = self
+            .db
             .write(move |tx| {
                 let rows = Arc::clone(&rows);
                 Box::pin(async move {
-                    queries::insert_handle(tx, &rows.0).await?;
-                    queries::insert_session(tx, &rows.1).await
+                    let (handle, session, slip) = &*rows;
+                    let standing = match slip {
+                        Some(hash) => match queries::use_slip(tx, hash, now).await? {
+                            Some(standing) => standing,
+                            // Wrong, used, ended or taken back: nothing was written.
+                            None => return Ok(None),
+                        },
+                        None => handle.standing.to_owned(),
+                    };
+                    queries::insert_handle(tx, handle, &standing).await?;
+                    queries::insert_session(tx, session).await?;
+                    if let Some(hash) = slip {
+                        queries::slip_became(tx, hash, &handle.id).await?;
+                    }
+                    Ok(Some(standing))
                 })
             })
-            .await?;
-        let audience = newcomer.standing.as_str();
+            .await?
+            .ok_or(Refusal::BadSlip)?;
+        let standing = Standing::from_wire(&standing).ok_or_else(|| StoreError::Inconsistent {
+            table: "slip",
+            column: "standing",
+            id: "…".into(),
+        })?;
+        let audience = standing.as_str();
         self.tally
             .count(Event::HandleMade, "", audience, Rung::None);
         Ok(SignedIn {
             session: Session {
                 id: session_id,
-                actor: Actor::Handle {
-                    id,
-                    standing: newcomer.standing,
-                },
+                actor: Actor::Handle { id, standing },
                 name,
                 device: newcomer.device,
                 handle: Some(HandleFacts {
-                    by_slip: false,
+                    by_slip,
                     acted: false,
                     has_words: false,
                 }),

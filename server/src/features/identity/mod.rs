@@ -14,6 +14,8 @@ mod queries;
 pub mod recovery;
 mod session;
 mod sessions;
+mod slip;
+mod slips;
 #[cfg(test)]
 mod tests;
 pub mod totp;
@@ -25,7 +27,8 @@ pub use password::BadPassword;
 pub use queries::STATEMENTS;
 pub use recovery::{BadCode, RecoveryCode};
 pub use session::{HandleFacts, Session, SessionSettings};
-pub use totp::{TotpSecret, TotpStep};
+pub use slip::{Slip, SlipNumber, SlipState};
+pub use totp::{TotpSecret, TotpStep, qr_svg};
 
 use std::sync::{Arc, OnceLock};
 
@@ -66,9 +69,9 @@ pub enum Refusal {
     /// The id of an account is taken, or cannot be one.
     #[error("the id cannot be used")]
     BadId,
-    /// The part is not built yet.
-    #[error("not built yet")]
-    NotYet,
+    /// A slip that opens nothing: one answer for every reason.
+    #[error("no slip opens this")]
+    BadSlip,
     /// Too many hashes wait.
     #[error("too much at once")]
     Busy,
@@ -129,6 +132,7 @@ struct IdentityKeys {
     sessions: DataKey,
     pepper: DataKey,
     staff: DataKey,
+    slips: DataKey,
 }
 
 impl Identity {
@@ -148,6 +152,7 @@ impl Identity {
                 sessions: keys.key_for(Purpose::Sessions),
                 pepper: keys.key_for(Purpose::Pepper),
                 staff: keys.key_for(Purpose::StaffSecrets),
+                slips: keys.key_for(Purpose::Slips),
             }),
             ended: broadcast::Sender::new(ENDED_KEPT),
             removal: OnceLock::new(),
@@ -164,6 +169,11 @@ impl IdentityKeys {
     /// What the store keeps of a cookie or a one-time address: a keyed SHA-256.
     fn token_hash(&self, token: &str) -> String {
         BASE64URL_NOPAD.encode(&self.sessions.tag(token.as_bytes()))
+    }
+
+    /// What the store keeps of a slip's number: twelve digits could be tried out, so it is keyed.
+    fn slip_hash(&self, number: &SlipNumber) -> String {
+        BASE64URL_NOPAD.encode(&self.slips.tag(number.digits().as_bytes()))
     }
 
     /// What the store keeps of words to come back by. Slow: call it off the runtime.

@@ -20,6 +20,14 @@ statements! {
     LOGGED_IN_HANDLES = "SELECT DISTINCT handle_id FROM session WHERE handle_id IS NOT NULL AND ends_ms > $1";
     SESSIONS_OF = "SELECT id FROM session WHERE handle_id = $1";
     RENEW_SESSION = "UPDATE session SET id = $2 WHERE id = $1";
+    INSERT_SLIP = "INSERT INTO slip (id, hash, standing, made_ms, ends_ms) VALUES ($1, $2, $3, $4, $5)";
+    USE_SLIP = "UPDATE slip SET used_ms = $2 WHERE hash = $1 AND used_ms IS NULL AND revoked_ms IS NULL AND ends_ms > $2 \
+                RETURNING standing";
+    SLIP_BECAME = "UPDATE slip SET handle_id = $2 WHERE hash = $1";
+    SLIPS = "SELECT id, standing, made_ms, ends_ms, used_ms, revoked_ms, doubted_ms FROM slip ORDER BY made_ms DESC, id LIMIT 500";
+    REVOKE_SLIP = "UPDATE slip SET revoked_ms = $2 WHERE id = $1 AND revoked_ms IS NULL";
+    END_INTRODUCTION = "UPDATE handle SET by_slip = FALSE WHERE id = (SELECT handle_id FROM slip WHERE id = $1)";
+    DOUBT_SLIP = "UPDATE slip SET doubted_ms = $2 WHERE hash = $1 AND used_ms IS NOT NULL AND doubted_ms IS NULL RETURNING id";
     DELETE_HANDLE = "DELETE FROM handle WHERE id = $1";
 
     INSERT_SESSION = "INSERT INTO session (id, token_hash, handle_id, staff_id, device, made_ms, used_ms, ends_ms, hidden_ms) \
@@ -127,9 +135,9 @@ pub(super) struct RoleRow {
     pub(super) specialist: bool,
 }
 
-pub(super) async fn insert_handle(tx: &mut Tx, handle: &NewHandle) -> Stored<()> {
+pub(super) async fn insert_handle(tx: &mut Tx, handle: &NewHandle, standing: &str) -> Stored<()> {
     on_tx!(tx, c => query(INSERT_HANDLE)
-        .bind(&handle.id).bind(&handle.name).bind(handle.standing).bind(handle.by_slip).bind(&handle.day)
+        .bind(&handle.id).bind(&handle.name).bind(standing).bind(handle.by_slip).bind(&handle.day)
         .execute(c).await.map(|_| ()))
 }
 
@@ -191,6 +199,55 @@ pub(super) async fn hide(tx: &mut Tx, id: &SessionId, times: Times, at: Millis) 
 pub(super) async fn end_session(tx: &mut Tx, id: &SessionId, at: Millis) -> Stored<Vec<SessionId>> {
     on_tx!(tx, c => query(END_ONE).bind(id).bind(at).execute(c).await.map(|_| ()))?;
     on_tx!(tx, c => query_scalar::<_, SessionId>(DELETE_SESSION).bind(id).fetch_all(c).await)
+}
+
+#[derive(FromRow)]
+pub(super) struct SlipRow {
+    pub(super) id: String,
+    pub(super) standing: String,
+    pub(super) made_ms: Millis,
+    pub(super) ends_ms: Millis,
+    pub(super) used_ms: Option<Millis>,
+    pub(super) revoked_ms: Option<Millis>,
+    pub(super) doubted_ms: Option<Millis>,
+}
+
+pub(super) async fn insert_slip(
+    tx: &mut Tx,
+    id: &str,
+    hash: &str,
+    standing: &str,
+    now: Millis,
+    ends: Millis,
+) -> Stored<()> {
+    on_tx!(tx, c => query(INSERT_SLIP)
+        .bind(id).bind(hash).bind(standing).bind(now).bind(ends).execute(c).await.map(|_| ()))
+}
+
+/// Uses a slip, once; gives its side.
+pub(super) async fn use_slip(tx: &mut Tx, hash: &str, now: Millis) -> Stored<Option<String>> {
+    on_tx!(tx, c => query_scalar::<_, String>(USE_SLIP).bind(hash).bind(now).fetch_optional(c).await)
+}
+
+pub(super) async fn slip_became(tx: &mut Tx, hash: &str, handle: &HandleId) -> Stored<()> {
+    on_tx!(tx, c => query(SLIP_BECAME).bind(hash).bind(handle).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn slips(db: &Db) -> Stored<Vec<SlipRow>> {
+    read!(db, p => query_as::<_, SlipRow>(SLIPS).fetch_all(p).await)
+}
+
+pub(super) async fn revoke_slip(tx: &mut Tx, id: &str, now: Millis) -> Stored<bool> {
+    let n_rows = on_tx!(tx, c => query(REVOKE_SLIP).bind(id).bind(now).execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(n_rows == 1)
+}
+
+pub(super) async fn end_introduction(tx: &mut Tx, id: &str) -> Stored<()> {
+    on_tx!(tx, c => query(END_INTRODUCTION).bind(id).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn doubt_slip(tx: &mut Tx, hash: &str, now: Millis) -> Stored<Option<String>> {
+    on_tx!(tx, c => query_scalar::<_, String>(DOUBT_SLIP).bind(hash).bind(now).fetch_optional(c).await)
 }
 
 pub(super) async fn logged_in_handles(db: &Db, now: Millis) -> Stored<Vec<HandleId>> {

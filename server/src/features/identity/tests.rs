@@ -105,7 +105,7 @@ on_both_engines!(a_handle_is_made_and_known_by_its_cookie, db => {
     let bad = Newcomer { name: Some("スタッフ".into()), ..unnamed.clone() };
     assert!(matches!(world.identity.make_handle(bad).await, Err(Refusal::BadName(BadName::StaffWord))));
     let slip = Newcomer { slip: Some("1234".into()), ..unnamed };
-    assert!(matches!(world.identity.make_handle(slip).await, Err(Refusal::NotYet)));
+    assert!(matches!(world.identity.make_handle(slip).await, Err(Refusal::BadSlip)));
 });
 
 on_both_engines!(sessions_last_as_long_as_the_device_says, db => {

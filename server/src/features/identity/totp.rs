@@ -86,11 +86,7 @@ impl TotpSecret {
 
     /// That address as a picture: an SVG element for the page itself, never a file.
     pub fn qr_svg(&self, account: &str) -> Zeroizing<String> {
-        let url = self.otpauth_url(account);
-        let code = QRBuilder::new(url.as_bytes())
-            .build()
-            .expect("an address of some hundred bytes fits into a QR code");
-        Zeroizing::new(SvgBuilder::default().to_str(&code))
+        qr_svg(&self.otpauth_url(account))
     }
 
     fn totp(&self, account: &str) -> Totp {
@@ -105,6 +101,15 @@ impl TotpSecret {
             .build()
             .expect("six digits, 160 bits and names without a colon keep to RFC 6238")
     }
+}
+
+/// An address of at most some hundred bytes as a picture: an SVG element for the page itself, never a file.
+pub fn qr_svg(address: &str) -> Zeroizing<String> {
+    // A host name is at most 253 bytes long, and a QR code holds more than a thousand.
+    let code = QRBuilder::new(address.as_bytes())
+        .build()
+        .expect("an address of some hundred bytes fits into a QR code");
+    Zeroizing::new(SvgBuilder::default().to_str(&code))
 }
 
 impl fmt::Debug for TotpSecret {

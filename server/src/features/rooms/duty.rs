@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::life::AttendedUntil;
 use super::{Deps, queries};
 use crate::features::audit::Entry;
-use crate::features::gatherings::{Gathering, inconsistent};
+use crate::features::gatherings::{self, Gathering, inconsistent};
 use crate::platform::ids::{RoomId, StaffId};
 use crate::platform::store::Stored;
 use crate::protocol::{Duty, OnDuty};
@@ -92,6 +92,36 @@ pub async fn end(deps: &Arc<Deps>, conn: String, room: RoomId) -> Stored<()> {
         .await
 }
 
+/// A socket of somebody with powers is open: whoever is on call is reached by it. At its start and at every pong.
+///
+/// # Errors
+/// As the store's.
+pub async fn can_be_reached(deps: &Arc<Deps>, staff: StaffId, conn: String) -> Stored<()> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    let until = now.plus_ms(deps.settings.lease_ms);
+    let node = deps.node.clone();
+    deps.db
+        .write(move |tx| {
+            let (staff, conn, node) = (staff.clone(), conn.clone(), node.clone());
+            Box::pin(async move { gatherings::staff_here(tx, &staff, &conn, &node, until).await })
+        })
+        .await
+}
+
+/// That socket is closed.
+///
+/// # Errors
+/// As the store's.
+pub async fn cannot_be_reached(deps: &Arc<Deps>, conn: String) -> Stored<()> {
+    let now = queries::now(&deps.db, deps.clock.now()).await?;
+    deps.db
+        .write(move |tx| {
+            let conn = conn.clone();
+            Box::pin(async move { gatherings::staff_gone(tx, &conn, now).await })
+        })
+        .await
+}
+
 /// Ends all leases of this node: it goes away, or it is a new one of the same name and holds none.
 ///
 /// # Errors
@@ -102,7 +132,11 @@ pub async fn end_all(deps: &Arc<Deps>) -> Stored<()> {
     deps.db
         .write(move |tx| {
             let node = node.clone();
-            Box::pin(async move { queries::end_leases_of_node(tx, &node, now).await })
+            Box::pin(async move {
+                let forget_before = now.minus_ms(ENDED_KEPT_MS);
+                gatherings::staff_of_node_gone(tx, &node, now, forget_before).await?;
+                queries::end_leases_of_node(tx, &node, now).await
+            })
         })
         .await
 }

@@ -29,6 +29,8 @@ pub enum Purpose {
     Bus,
     /// Hashing whom nodes count together.
     Limits,
+    /// Hashing the numbers of slips.
+    Slips,
     /// Telling one key file from another.
     Identity,
 }
@@ -42,6 +44,7 @@ impl Purpose {
             Self::Audit => "audit",
             Self::Bus => "bus",
             Self::Limits => "limits",
+            Self::Slips => "slips",
             Self::Identity => "identity",
         }
     }

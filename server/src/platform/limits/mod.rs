@@ -43,6 +43,8 @@ pub enum Bucket {
     Logins,
     /// Tries to come back by words, by address.
     Recover,
+    /// Tries of a slip's number, by address.
+    Slips,
     /// New sockets, by address.
     Upgrades,
 }
@@ -55,6 +57,7 @@ impl Bucket {
             Self::Handles => "handles",
             Self::Logins => "logins",
             Self::Recover => "recover",
+            Self::Slips => "slips",
             Self::Upgrades => "upgrades",
         }
     }
@@ -71,6 +74,7 @@ fn quota(limits: &settings::Limits, bucket: Bucket) -> (NonZeroU32, Duration) {
         Bucket::Handles => (limits.handles_burst, wait_ms(limits.handles_interval_ms)),
         Bucket::Logins => (limits.logins_burst, wait_ms(limits.logins_interval_ms)),
         Bucket::Recover => (limits.recover_burst, wait_ms(limits.recover_interval_ms)),
+        Bucket::Slips => (limits.slips_burst, wait_ms(limits.slips_interval_ms)),
         Bucket::Upgrades => (limits.upgrades_burst, wait_ms(limits.upgrades_interval_ms)),
     };
     (
@@ -117,6 +121,7 @@ pub struct Rates<C: Ticks = DefaultClock> {
     handles: Keyed<C>,
     logins: Keyed<C>,
     recover: Keyed<C>,
+    slips: Keyed<C>,
     upgrades: Keyed<C>,
     hasher: RandomState,
 }
@@ -150,6 +155,7 @@ impl<C: Ticks + Clone> Rates<C> {
             handles: keyed(Bucket::Handles),
             logins: keyed(Bucket::Logins),
             recover: keyed(Bucket::Recover),
+            slips: keyed(Bucket::Slips),
             upgrades: keyed(Bucket::Upgrades),
             hasher: RandomState::new(),
         }
@@ -176,6 +182,7 @@ impl<C: Ticks + Clone> Rates<C> {
             Bucket::Handles,
             Bucket::Logins,
             Bucket::Recover,
+            Bucket::Slips,
             Bucket::Upgrades,
         ] {
             let limiter = self.limiter(bucket);
@@ -196,6 +203,7 @@ impl<C: Ticks + Clone> Rates<C> {
             Bucket::Handles => &self.handles,
             Bucket::Logins => &self.logins,
             Bucket::Recover => &self.recover,
+            Bucket::Slips => &self.slips,
             Bucket::Upgrades => &self.upgrades,
         }
     }

@@ -14,7 +14,9 @@ use ipnet::IpNet;
 
 use reading::{Given, Read};
 pub use reading::{Overrides, Problems};
-pub use topics::{Decide, Demo, Limits, LogFormat, Moderation, Redis, Rooms, Sessions, Store};
+pub use topics::{
+    Decide, Demo, Limits, LogFormat, Moderation, Redis, Rooms, Sessions, Slips, Store,
+};
 
 use super::ids::{NodeId, Secret};
 
@@ -65,6 +67,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// What the assessment of a line does.
     pub moderation: Moderation,
+    /// 案内カード.
+    pub slips: Slips,
     /// The folder of the lexicon, instead of the one that is compiled in. Read anew when its files change.
     pub lexicon_dir: Option<PathBuf>,
     /// The sample centre.
@@ -155,6 +159,7 @@ impl Settings {
             rooms: Rooms::take(given),
             sessions: Sessions::take(given),
             moderation: Moderation::take(given),
+            slips: Slips::take(given),
             lexicon_dir: given.take("moderation.lexicon_dir"),
             demo: Demo::take(given),
             store: Store::take(given),
@@ -287,6 +292,7 @@ impl Settings {
         self.rooms.print(&mut line);
         self.sessions.print(&mut line);
         self.moderation.print(&mut line);
+        self.slips.print(&mut line);
         line(
             "moderation.lexicon_dir",
             &or_unset(

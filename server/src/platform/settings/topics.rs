@@ -69,6 +69,10 @@ topic! {
         recover_burst: u32 = 10, 1..=MANY;
         /// Milliseconds after which one more try is free.
         recover_interval_ms: i64 = 10_000, 1..=DAY_MS;
+        /// Tries of a slip's number, for one address, at once: numbers are mistyped, and must not be tried out.
+        slips_burst: u32 = 6, 1..=MANY;
+        /// Milliseconds after which one more try is free.
+        slips_interval_ms: i64 = 60_000, 1..=DAY_MS;
         /// Sockets that one address may open at once: after a deploy a whole centre comes back together.
         upgrades_burst: u32 = 60, 1..=MANY;
         /// Milliseconds after which an address may open one more.
@@ -155,6 +159,14 @@ topic! {
         hidden_minutes: i64 = 30, 1..=1440;
         /// Hours from the login of a person with powers.
         staff_hours: i64 = 10, 1..=168;
+    }
+}
+
+topic! {
+    /// 案内カード.
+    Slips, "slips" {
+        /// Days that a slip is good, if nobody uses it.
+        good_days: i64 = 90, 1..=3650;
     }
 }
 

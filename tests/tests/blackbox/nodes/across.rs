@@ -127,7 +127,7 @@ async fn p5_a_room_that_two_nodes_have_is_forgotten_by_both() -> Result<()> {
     let redis = Redis::start().await?;
     let house = nodes::house()
         .await?
-        .with("demo.open_ms = 9000\nrooms.keep_ms = 1500\nrooms.watch_every_ms = 300")?;
+        .with("rooms.last_call_ms = 0\nrooms.afterglow_ms = 0\ndemo.open_ms = 9000\nrooms.keep_ms = 1500\nrooms.watch_every_ms = 300")?;
     let (data, keys) = (postgres::data()?, postgres::keys()?);
     let address = house.database_url().context("PostgreSQL")?.to_owned();
     let keys_address = house.keys_url().context("PostgreSQL")?.to_owned();

@@ -342,7 +342,11 @@ async fn p4_a_held_line_outlives_its_node_and_passes_once(db: Db) -> anyhow::Res
 async fn p4_a_line_that_waits_when_the_hour_ends_is_answered_before_its_author_is_let_go(
     db: Db,
 ) -> anyhow::Result<()> {
-    let house = house(db, "demo.open_ms = 6000").await?;
+    let house = house(
+        db,
+        "rooms.last_call_ms = 0\nrooms.afterglow_ms = 0\ndemo.open_ms = 6000",
+    )
+    .await?;
     let (node, room) = stage(&house).await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     let mut on_duty = node.supporter().await?.enter_on_duty(&room).await?;

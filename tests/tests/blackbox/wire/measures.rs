@@ -68,8 +68,16 @@ async fn p10_what_is_done_to_a_room_needs_a_host_or_staff_and_is_on_record(
     let room = node.room();
     let mut participant = node.tojisha("ただのひと").await?.enter(room).await?;
     let mut supporter = node.supporter().await?.enter_on_duty(room).await?;
-    let mut coordinator = node.staff(node.login("coordinator", 0)?).await?.enter_on_duty(room).await?;
-    let mut manager = node.staff(node.login("manager", 0)?).await?.enter_on_duty(room).await?;
+    let mut coordinator = node
+        .staff(node.login("coordinator", 0)?)
+        .await?
+        .enter_on_duty(room)
+        .await?;
+    let mut manager = node
+        .staff(node.login("manager", 0)?)
+        .await?
+        .enter_on_duty(room)
+        .await?;
     let mut host = host(&node).await?.enter_on_duty(room).await?;
     let kinds = [
         ("slow", json!(1000)),
@@ -159,7 +167,11 @@ async fn reading_time_lets_ready_lines_and_stamps_pass_and_rest_lets_nothing_pas
     let stamp = json!({"type": "stamp", "room": room, "seq": seq, "stamp": "nod"});
 
     done(&mut host, &room, "g3", "guard", json!(3)).await?;
-    writer.wait("the guard", |frame| frame["type"] == "room" && frame["guard"] == 3).await?;
+    writer
+        .wait("the guard", |frame| {
+            frame["type"] == "room" && frame["guard"] == 3
+        })
+        .await?;
     let refused = writer.say_answered(&room, "l", "書けますか").await?;
     assert_eq!(refused["code"], "listening");
     writer.send(&ready).await?;
@@ -169,15 +181,25 @@ async fn reading_time_lets_ready_lines_and_stamps_pass_and_rest_lets_nothing_pas
     host.say_kept(&room, "duty3", "いまは読む時間です").await?;
 
     done(&mut host, &room, "g4", "guard", json!(4)).await?;
-    writer.wait("the guard", |frame| frame["type"] == "room" && frame["guard"] == 4).await?;
-    writer.send(&json!({"type": "say", "room": room, "key": "r2", "ready": "evening"})).await?;
+    writer
+        .wait("the guard", |frame| {
+            frame["type"] == "room" && frame["guard"] == 4
+        })
+        .await?;
+    writer
+        .send(&json!({"type": "say", "room": room, "key": "r2", "ready": "evening"}))
+        .await?;
     assert_eq!(writer.answer("r2").await?["code"], "listening");
     writer.send(&stamp).await?;
     assert_eq!(writer.refused().await?["code"], "listening");
     host.say_kept(&room, "duty4", "少し休みます").await?;
 
     done(&mut host, &room, "g0", "guard", json!(0)).await?;
-    writer.wait("the guard", |frame| frame["type"] == "room" && frame["guard"] == 0).await?;
+    writer
+        .wait("the guard", |frame| {
+            frame["type"] == "room" && frame["guard"] == 0
+        })
+        .await?;
     writer.say_kept(&room, "after", "戻りました").await?;
     Ok(())
 }
@@ -187,7 +209,10 @@ async fn a_pace_makes_one_person_wait_and_no_other(db: Db) -> anyhow::Result<()>
     let mut one = node.tojisha("はやいひと").await?.enter(&room).await?;
     let mut other = node.tojisha("ほかのひと").await?.enter(&room).await?;
     done(&mut host, &room, "s", "slow", json!(30_000)).await?;
-    one.wait("the pace", |frame| frame["type"] == "room" && frame["slow_ms"] == 30_000).await?;
+    one.wait("the pace", |frame| {
+        frame["type"] == "room" && frame["slow_ms"] == 30_000
+    })
+    .await?;
     one.say_kept(&room, "1", "ひとこと").await?;
     let refused = one.say_answered(&room, "2", "もうひとこと").await?;
     assert_eq!(refused["code"], "too_fast");
@@ -195,7 +220,10 @@ async fn a_pace_makes_one_person_wait_and_no_other(db: Db) -> anyhow::Result<()>
     assert!((20_000..=30_000).contains(&wait_ms), "{refused}");
     other.say_kept(&room, "1", "わたしも").await?;
     done(&mut host, &room, "s0", "slow", json!(null)).await?;
-    one.wait("no pace", |frame| frame["type"] == "room" && frame["slow_ms"] == 0).await?;
+    one.wait("no pace", |frame| {
+        frame["type"] == "room" && frame["slow_ms"] == 0
+    })
+    .await?;
     one.say_kept(&room, "3", "もうひとこと").await?;
     Ok(())
 }
@@ -203,26 +231,50 @@ async fn a_pace_makes_one_person_wait_and_no_other(db: Db) -> anyhow::Result<()>
 async fn a_pause_by_hand_ends_by_hand_alone(db: Db) -> anyhow::Result<()> {
     let (node, room, mut host) = stage(db, "").await?;
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
-    let seq = writer.say_kept(&room, "own", "消すかもしれないことば").await?;
+    let seq = writer
+        .say_kept(&room, "own", "消すかもしれないことば")
+        .await?;
     done(&mut host, &room, "p", "pause", json!(null)).await?;
-    writer.wait("the pause", |frame| frame["type"] == "room" && frame["state"] == "paused").await?;
+    writer
+        .wait("the pause", |frame| {
+            frame["type"] == "room" && frame["state"] == "paused"
+        })
+        .await?;
     for (key, frame) in [
-        ("say", json!({"type": "say", "room": room, "key": "say", "body": "いま"})),
-        ("ready", json!({"type": "say", "room": room, "key": "ready", "ready": "evening"})),
+        (
+            "say",
+            json!({"type": "say", "room": room, "key": "say", "body": "いま"}),
+        ),
+        (
+            "ready",
+            json!({"type": "say", "room": room, "key": "ready", "ready": "evening"}),
+        ),
     ] {
         writer.send(&frame).await?;
         assert_eq!(writer.answer(key).await?["code"], "room_paused");
     }
-    writer.send(&json!({"type": "unsay", "room": room, "seq": seq})).await?;
+    writer
+        .send(&json!({"type": "unsay", "room": room, "seq": seq}))
+        .await?;
     writer.of_type("hidden").await?;
     // Duty that comes back does not end it: a human paused it.
     let mut supporter = node.supporter().await?.enter_on_duty(&room).await?;
-    let entered = node.tojisha("あとのひと").await?.connect().await?.enter(&room).await?;
+    let entered = node
+        .tojisha("あとのひと")
+        .await?
+        .connect()
+        .await?
+        .enter(&room)
+        .await?;
     assert_eq!(entered["state"], "paused");
     let answer = measure(&mut supporter, &room, "no", "resume", json!(null)).await?;
     assert_eq!(answer["code"], "not_allowed");
     done(&mut host, &room, "r", "resume", json!(null)).await?;
-    writer.wait("the end of it", |frame| frame["type"] == "room" && frame["state"] == "open").await?;
+    writer
+        .wait("the end of it", |frame| {
+            frame["type"] == "room" && frame["state"] == "open"
+        })
+        .await?;
     writer.say_kept(&room, "again", "戻りました").await?;
     Ok(())
 }
@@ -232,25 +284,47 @@ async fn a_topic_brings_answers_that_can_be_chosen_while_it_stands(db: Db) -> an
     let mut writer = node.tojisha("えらぶひと").await?.enter(&room).await?;
     let topic = json!({"text": "冬にほしいもの", "ready": ["毛布", "あたたかいお茶", "静かな夜"]});
     done(&mut host, &room, "t", "topic", topic).await?;
-    let head = writer.wait("the topic", |frame| frame["type"] == "room" && frame["topic"] == "冬にほしいもの").await?;
+    let head = writer
+        .wait("the topic", |frame| {
+            frame["type"] == "room" && frame["topic"] == "冬にほしいもの"
+        })
+        .await?;
     let first = &head["ready"][0];
     assert_eq!(first["text"], "毛布", "{head}");
     // It is there for whoever comes later, too.
-    let entered = node.tojisha("あとのひと").await?.connect().await?.enter(&room).await?;
+    let entered = node
+        .tojisha("あとのひと")
+        .await?
+        .connect()
+        .await?
+        .enter(&room)
+        .await?;
     assert_eq!(entered["topic"], "冬にほしいもの");
     assert_eq!(entered["ready"][2]["text"], "静かな夜");
     // Read by nobody first, whatever the guard is.
     done(&mut host, &room, "g", "guard", json!(2)).await?;
-    writer.wait("the guard", |frame| frame["type"] == "room" && frame["guard"] == 2).await?;
-    writer.send(&json!({"type": "say", "room": room, "key": "a", "ready": first["id"]})).await?;
+    writer
+        .wait("the guard", |frame| {
+            frame["type"] == "room" && frame["guard"] == 2
+        })
+        .await?;
+    writer
+        .send(&json!({"type": "say", "room": room, "key": "a", "ready": first["id"]}))
+        .await?;
     assert_eq!(writer.answer("a").await?["type"], "acked");
     let said = writer.hears("毛布").await?;
     assert_eq!(said["form"], "ready");
 
     done(&mut host, &room, "t0", "topic", json!(null)).await?;
-    let head = writer.wait("no topic", |frame| frame["type"] == "room" && frame["topic"].is_null()).await?;
+    let head = writer
+        .wait("no topic", |frame| {
+            frame["type"] == "room" && frame["topic"].is_null()
+        })
+        .await?;
     assert_ne!(head["ready"][0]["text"], "毛布");
-    writer.send(&json!({"type": "say", "room": room, "key": "late", "ready": first["id"]})).await?;
+    writer
+        .send(&json!({"type": "say", "room": room, "key": "late", "ready": first["id"]}))
+        .await?;
     assert_eq!(writer.answer("late").await?["code"], "not_allowed");
     Ok(())
 }
@@ -259,13 +333,29 @@ async fn the_room_says_a_notice_once_and_under_nobodys_name(db: Db) -> anyhow::R
     let (node, room, mut host) = stage(db, "").await?;
     let mut reader = node.tojisha("よむひと").await?.enter(&room).await?;
     for _ in 0..3 {
-        done(&mut host, &room, "n", "notice", json!("十時に、お茶にします")).await?;
+        done(
+            &mut host,
+            &room,
+            "n",
+            "notice",
+            json!("十時に、お茶にします"),
+        )
+        .await?;
     }
     let said = reader.hears("十時に、お茶にします").await?;
-    assert_eq!((&said["from"], &said["form"], &said["seq"]), (&Value::Null, &json!("word"), &json!(1)));
+    assert_eq!(
+        (&said["from"], &said["form"], &said["seq"]),
+        (&Value::Null, &json!("word"), &json!(1))
+    );
     let came = reader.barrier().await?;
     assert!(came.iter().all(|frame| frame["type"] != "said"), "{came:?}");
-    let later = node.tojisha("あとのひと").await?.connect().await?.enter(&room).await?;
+    let later = node
+        .tojisha("あとのひと")
+        .await?
+        .connect()
+        .await?
+        .enter(&room)
+        .await?;
     assert_eq!(later["messages"][0]["body"], "十時に、お茶にします");
     assert!(later["messages"][0]["from"].is_null());
     Ok(())
@@ -279,7 +369,11 @@ async fn what_staff_write_for_a_room_goes_through_the_same_door_as_lines(
     for (key, kind, value) in [
         ("n", "notice", json!(number)),
         ("t", "topic", json!(number)),
-        ("a", "topic", json!({"text": "冬", "ready": ["雪", number, "夜"]})),
+        (
+            "a",
+            "topic",
+            json!({"text": "冬", "ready": ["雪", number, "夜"]}),
+        ),
     ] {
         let answer = measure(&mut host, &room, key, kind, value).await?;
         assert_eq!(answer["code"], "rejected", "{kind}: {answer}");
@@ -316,20 +410,29 @@ async fn a_shut_door_lets_newcomers_wait_until_they_are_let_in_and_keeps_nobody_
     done(&mut host, &room, "a", "admit", json!(null)).await?;
     newcomer.of_type("admitted").await?;
     let next = newcomer.next().await?;
-    assert_eq!(next["type"], "entered", "followed at once by entered: {next}");
+    assert_eq!(
+        next["type"], "entered",
+        "followed at once by entered: {next}"
+    );
     newcomer.say_kept(&room, "hi", "こんばんは").await?;
     first.hears("こんばんは").await?;
 
     // The next one waits again, until the door is open.
     let mut next = node.tojisha("つぎのひと").await?.connect().await?;
-    assert_eq!(next.try_enter(json!({"room": room})).await?["type"], "waiting");
+    assert_eq!(
+        next.try_enter(json!({"room": room})).await?["type"],
+        "waiting"
+    );
     done(&mut host, &room, "u", "unlock", json!(null)).await?;
     next.of_type("admitted").await?;
     next.of_type("entered").await?;
     // Somebody who waits can go.
     done(&mut host, &room, "l2", "lock", json!(null)).await?;
     let mut goes = node.tojisha("かえるひと").await?.connect().await?;
-    assert_eq!(goes.try_enter(json!({"room": room})).await?["type"], "waiting");
+    assert_eq!(
+        goes.try_enter(json!({"room": room})).await?["type"],
+        "waiting"
+    );
     goes.send(&json!({"type": "leave", "room": room})).await?;
     assert_eq!(goes.of_type("left").await?["why"], "you");
     Ok(())
@@ -340,12 +443,25 @@ async fn a_room_that_is_closed_lets_everybody_go_and_stays_closed(db: Db) -> any
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     writer.say_kept(&room, "1", "こんばんは").await?;
     done(&mut host, &room, "lc", "close", json!("last_call")).await?;
-    writer.wait("last call", |frame| frame["type"] == "room" && frame["state"] == "last_call").await?;
+    writer
+        .wait("last call", |frame| {
+            frame["type"] == "room" && frame["state"] == "last_call"
+        })
+        .await?;
     writer.say_kept(&room, "2", "そろそろ").await?;
     done(&mut host, &room, "ag", "close", json!("afterglow")).await?;
-    writer.wait("afterglow", |frame| frame["type"] == "room" && frame["state"] == "afterglow").await?;
-    assert_eq!(writer.say_answered(&room, "3", "まだ").await?["code"], "room_closed");
-    writer.send(&json!({"type": "stamp", "room": room, "seq": 1, "stamp": "thanks"})).await?;
+    writer
+        .wait("afterglow", |frame| {
+            frame["type"] == "room" && frame["state"] == "afterglow"
+        })
+        .await?;
+    assert_eq!(
+        writer.say_answered(&room, "3", "まだ").await?["code"],
+        "room_closed"
+    );
+    writer
+        .send(&json!({"type": "stamp", "room": room, "seq": 1, "stamp": "thanks"}))
+        .await?;
     writer.of_type("stamped").await?;
     host.send(&frame(&room, "cl", "close", json!(null))).await?;
     assert_eq!(writer.of_type("left").await?["why"], "closed");
@@ -354,7 +470,10 @@ async fn a_room_that_is_closed_lets_everybody_go_and_stays_closed(db: Db) -> any
     let refused = late.try_enter(json!({"room": room})).await?;
     assert_eq!(refused["code"], "room_closed");
     // A line that was kept is answered as kept, whatever the room is now.
-    assert_eq!(writer.say_answered(&room, "1", "こんばんは").await?["seq"], 1);
+    assert_eq!(
+        writer.say_answered(&room, "1", "こんばんは").await?["seq"],
+        1
+    );
     Ok(())
 }
 
@@ -371,14 +490,24 @@ async fn p6_who_is_of_the_other_side_is_taken_there_and_told_privately(
     host.send(&measure).await?;
     assert_eq!(host.answer("m").await?["type"], "done");
     let told = socket.of_type("measured").await?;
-    assert_eq!((&told["kind"], &told["appeal"], &told["room"]), (&json!("move_side"), &json!(true), &json!(room)));
+    assert_eq!(
+        (&told["kind"], &told["appeal"], &told["room"]),
+        (&json!("move_side"), &json!(true), &json!(room))
+    );
     assert!(!told["text"].as_str().unwrap_or_default().is_ascii());
     assert_eq!(socket.of_type("left").await?["why"], "removed");
     // Nobody else is told anything.
     let came = other.barrier().await?;
-    assert!(came.iter().all(|frame| frame["type"] != "measured" && frame["type"] != "left"), "{came:?}");
+    assert!(
+        came.iter()
+            .all(|frame| frame["type"] != "measured" && frame["type"] != "left"),
+        "{came:?}"
+    );
     // Her cookie is good, and is of the other side from here on.
-    engawa_tests::within("the sockets of the old session close", async { socket.ends().await }).await??;
+    engawa_tests::within("the sockets of the old session close", async {
+        socket.ends().await
+    })
+    .await??;
     let me = mother.http.get("/api/v1/me").await?.is(200)?.json()?;
     assert_eq!(me["standing"], "family");
     let mut socket = mother.connect().await?;
@@ -393,10 +522,11 @@ async fn p2_seats_bound_writers_and_never_readers(db: Db) -> anyhow::Result<()> 
     let mut one = node.tojisha("ひとりめ").await?.enter(&room).await?;
     let mut two = node.tojisha("ふたりめ").await?.enter(&room).await?;
     one.say_kept(&room, "1", "こんばんは").await?;
+    two.hears("こんばんは").await?;
     let refused = two.say_answered(&room, "1", "わたしも").await?;
     assert_eq!(refused["code"], "room_full");
-    two.hears("こんばんは").await?;
-    two.send(&json!({"type": "stamp", "room": room, "seq": 1, "stamp": "nod"})).await?;
+    two.send(&json!({"type": "stamp", "room": room, "seq": 1, "stamp": "nod"}))
+        .await?;
     two.of_type("stamped").await?;
     one.say_kept(&room, "2", "まだいます").await?;
     host.say_kept(&room, "h", "進行役に席はいりません").await?;
@@ -408,7 +538,11 @@ async fn a_key_does_one_thing_once(db: Db) -> anyhow::Result<()> {
     let mut reader = node.person(Standing::Tojisha).await?.enter(&room).await?;
     done(&mut host, &room, "one", "guard", json!(3)).await?;
     done(&mut host, &room, "two", "guard", json!(0)).await?;
-    reader.wait("the last guard", |frame| frame["type"] == "room" && frame["guard"] == 0).await?;
+    reader
+        .wait("the last guard", |frame| {
+            frame["type"] == "room" && frame["guard"] == 0
+        })
+        .await?;
     done(&mut host, &room, "one", "guard", json!(3)).await?;
     reader.quiet_for(Duration::from_millis(300)).await?;
     reader.say_kept(&room, "k", "書けます").await?;

@@ -5,6 +5,8 @@ mod closing;
 mod duty;
 mod entering;
 mod holds;
+mod hours;
+mod measures;
 mod resuming;
 mod saying;
 mod upgrade;
