@@ -111,7 +111,8 @@ async fn every_refusal_is_really_given(db: Db) -> Result<()> {
     ] {
         let mut watcher = node.tojisha("ようすをみる").await?.enter(room).await?;
         let mut on_duty = host.enter_on_duty(room).await?;
-        let measure = json!({"type": "measure", "room": room, "key": "m", "kind": kind, "value": value});
+        let measure =
+            json!({"type": "measure", "room": room, "key": "m", "kind": kind, "value": value});
         on_duty.send(&measure).await?;
         watcher
             .wait(&format!("{room} after {kind}"), |frame| {

@@ -2,6 +2,8 @@
 
 mod gatherings;
 mod handles;
+mod keep;
 mod origin;
 mod recovery;
+mod slips;
 mod staff;
