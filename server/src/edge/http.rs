@@ -22,7 +22,9 @@ use super::pages::look::LOOK_COOKIE;
 use super::pages::{self, Look, Page, View, assets};
 use super::problem::{Code, Problem};
 use super::state::{Edge, EdgeState};
-use super::{identity_api, identity_pages, rooms_api, rooms_pages, staff_pages, still_pages, ws};
+use super::{
+    identity_api, identity_pages, rooms_api, rooms_pages, schedule, staff_pages, still_pages, ws,
+};
 use crate::features::gatherings;
 use crate::platform::clock::wait_ms;
 use crate::platform::settings::Settings;
@@ -73,6 +75,7 @@ fn site(edge: EdgeState, with_staff: bool) -> Router {
         .merge(Router::from(rooms_api::routes()))
         .merge(identity_pages::people())
         .merge(rooms_pages::routes())
+        .merge(schedule::routes())
         .merge(still_pages::routes(edge.demo));
     if with_staff {
         routes = routes

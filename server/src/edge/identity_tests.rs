@@ -267,7 +267,7 @@ async fn broken_bodies_bad_names_and_haste_have_their_codes() {
             json!({"name": null, "standing": "family", "slip": "1"}),
         )
         .await
-        .is(501);
+        .is(422);
     assert_eq!(slip.code(), "bad_slip");
     for _ in 0..2 {
         house

@@ -13,6 +13,7 @@ pub mod problem;
 pub mod reach;
 pub mod rooms_api;
 pub mod rooms_pages;
+pub mod schedule;
 pub mod session;
 pub mod shown;
 pub mod slip_pages;

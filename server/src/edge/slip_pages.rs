@@ -141,7 +141,11 @@ async fn make(
                 })
                 .collect(),
             qr_svg: qr_svg(&address).to_string(),
-            address,
+            // Nobody types what comes before it.
+            address: address
+                .split_once("://")
+                .map_or(address.as_str(), |(_, rest)| rest)
+                .to_owned(),
             ends_at: instant(ends),
         };
         Ok::<Response, Problem>(html(StatusCode::CREATED, &sheet))

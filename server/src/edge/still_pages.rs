@@ -27,6 +27,7 @@ use super::state::{DemoLogin, Edge, EdgeState};
 use super::visitor::{Visitor, fields, html, see_other, set_cookie};
 use crate::features::identity::{Newcomer, Refusal, SignedIn, TotpSecret};
 use crate::features::{drafts, gatherings, rooms};
+use crate::permit::may_come;
 use crate::platform::ids::RoomId;
 use crate::protocol::{Audience, Device, RoomState, Standing};
 
@@ -61,7 +62,12 @@ pub fn routes(demo: bool) -> Router<EdgeState> {
 
 async fn foyer(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
     let side = visitor.session.as_ref().and_then(side_of);
-    let rooms = match doors(&edge, side).await {
+    let by_slip = visitor
+        .session
+        .as_ref()
+        .and_then(|session| session.handle)
+        .map(|handle| handle.by_slip);
+    let rooms = match doors(&edge, side, by_slip).await {
         Ok(rooms) => rooms,
         Err(problem) => return visitor.problem(&problem, "/", None),
     };
@@ -81,11 +87,19 @@ async fn foyer(State(edge): State<EdgeState>, visitor: Visitor) -> Response {
 }
 
 /// Rooms that one can come into or wait for, those that are open first.
-async fn doors(edge: &Arc<Edge>, side: Option<Audience>) -> Result<Vec<Door>, Problem> {
+async fn doors(
+    edge: &Arc<Edge>,
+    side: Option<Audience>,
+    by_slip: Option<bool>,
+) -> Result<Vec<Door>, Problem> {
     let deps = edge.rooms.deps();
     let now = edge.clock.now();
     let mut doors = Vec::new();
     for row in gatherings::between(&deps.db, side, now, now.plus_ms(AHEAD_MS)).await? {
+        // A door that would not open for them is none.
+        if by_slip.is_some_and(|by_slip| !may_come(row.gathering.entry, by_slip)) {
+            continue;
+        }
         let state = rooms::state_now(deps, &row).await?;
         match state {
             RoomState::DoorsOpen
@@ -270,7 +284,7 @@ async fn visitor_of(edge: &Arc<Edge>, standing: Standing) -> Result<(SignedIn, S
         device: Device::Mine,
     };
     let signed_in = edge.identity.make_handle(newcomer).await?;
-    let doors = doors(edge, Some(standing)).await?;
+    let doors = doors(edge, Some(standing), Some(false)).await?;
     let path = doors
         .first()
         .map_or_else(|| "/".to_owned(), |door| format!("/r/{}", door.id));

@@ -6,6 +6,7 @@ use super::source::{Source, shipped};
 /// Features in their order: one may call those before it, never those after it.
 const FEATURES: &[&str] = &[
     "audit",
+    "alerts",
     "tally",
     "drafts",
     "identity",

@@ -7,6 +7,7 @@ use askama::Template;
 
 pub mod assets;
 pub mod card;
+pub mod days;
 pub mod demo;
 pub mod enter;
 pub mod foyer;

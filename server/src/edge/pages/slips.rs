@@ -58,7 +58,7 @@ pub struct NewSlip {
 
 /// The sheet.
 #[derive(Clone, Template)]
-#[template(path = "slip_sheet.html")]
+#[template(path = "slip-sheet.html")]
 pub struct Sheet {
     /// What every page knows.
     pub page: Page,
@@ -128,7 +128,7 @@ impl Sheet {
                 slip("1234 5678 9010", "K7CA34"),
                 slip("4321 8765 0190", "PR9TUV"),
             ],
-            address: "https://ibasho.example.jp/in".into(),
+            address: "ibasho.example.jp/in".into(),
             qr_svg: "<svg viewBox=\"0 0 8 8\"><path d=\"M0 0h8v8H0z\"/></svg>".into(),
             ends_at: Timestamp::UNIX_EPOCH,
         }

@@ -51,6 +51,8 @@ pub(crate) fn pages() -> Vec<(&'static str, String)> {
         ("slips", slips::Slips::sample().html()),
         ("slip-sheet", slips::Sheet::sample().html()),
         ("enter-slip", enter::Enter::sample_slip().html()),
+        ("days", days::Days::sample().html()),
+        ("days-none", days::Days::sample_empty().html()),
         ("keep", keep::Keep::sample().html()),
         ("today", staff::Today::sample().html()),
         ("today-quiet", staff::Today::sample_quiet().html()),

@@ -159,6 +159,12 @@ impl Identity {
         }
     }
 
+    /// The name of a gathering in calendars: the same each time, and no way to it.
+    pub fn calendar_uid(&self, id: &str) -> String {
+        let tag = self.keys.slips.tag(format!("calendar:{id}").as_bytes());
+        format!("{}@engawa", BASE64URL_NOPAD.encode(&tag[..15]))
+    }
+
     /// Names to choose from.
     pub fn suggestions(&self, n: usize) -> Vec<Name> {
         name::suggestions(&*self.chance, n)

@@ -2,6 +2,7 @@
 
 mod act;
 mod acting;
+mod beside;
 mod body;
 mod commit;
 mod driver;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::act::RoomAct;
-use super::acting::{self, ActCame};
+use super::beside;
 use super::commit::{Committer, Job};
-use super::hold::{Held, HoldAct, HoldCame, NewHold, WhichHold};
-use super::holding::{self, Doing};
+use super::hold::{Held, HoldAct, NewHold, WhichHold};
+use super::holding;
 use super::line::{Line, NewLine, Shows};
 use super::outbox::Outbox;
 use super::reading::{ChangeError, change_line, read_changes, read_lines, see};
@@ -27,7 +27,7 @@ use crate::features::gatherings::Gathering;
 use crate::features::tally::Event;
 use crate::platform::bus::{Hint, News};
 use crate::platform::clock::wait_ms;
-use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq, SessionId};
+use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
 
 use crate::platform::store::Engine;
 use crate::platform::telemetry::names;
@@ -95,9 +95,6 @@ const INPUTS_IN_A_ROW: usize = 64;
 
 /// The longest that a room sleeps for the clock of a line that waits; then it looks again. Milliseconds.
 const FAR_MS: i64 = 60_000;
-
-/// How long somebody who is taken to the other side may read why, before their sockets close.
-const TOLD_WITHIN: Duration = Duration::from_millis(800);
 
 /// How long a forgotten room still answers what it was asked before.
 const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(8);
@@ -474,7 +471,7 @@ impl Task {
             if let (Err(ChangeError::NotYours), Some(which)) = (&changed, held) {
                 let act = HoldAct::End(HoldEnd::Withdrawn);
                 let asked = Some(HoldAsked { asker, key });
-                return act_on_hold(&deps, &id, &outcomes, (which, act), asked, None).await;
+                return beside::act_on_hold(&deps, &id, &outcomes, (which, act), asked, None).await;
             }
             let outcome = match changed {
                 Ok(Some(changed)) => {
@@ -560,11 +557,10 @@ impl Task {
             self.outcomes.clone(),
         );
         tokio::spawn(async move {
-            act_on_hold(&deps, &id, &outcomes, (which, act), asked, entry).await;
+            beside::act_on_hold(&deps, &id, &outcomes, (which, act), asked, entry).await;
         });
     }
 
-    /// Does something to the room as a whole, beside it; other nodes are told to look.
     fn act(&self, asker: Asker, by: (ParticipantId, ClientKey), act: RoomAct, entry: Entry) {
         let (deps, id, outcomes) = (
             Arc::clone(&self.deps),
@@ -572,36 +568,7 @@ impl Task {
             self.outcomes.clone(),
         );
         tokio::spawn(async move {
-            let outcome = match acting::act(&deps, &id, &act, entry).await {
-                Ok((ActCame::Done, ended)) => {
-                    deps.bus.publish(Hint {
-                        room: id.clone(),
-                        news: News::Head,
-                    });
-                    match see(&deps, &id).await {
-                        Ok(Some(seen)) => outcomes.tell(Input::Seen(Box::new(seen))),
-                        Ok(None) => deps.forgotten(&id),
-                        Err(error) => tracing::error!(%error, "a room could not be watched"),
-                    }
-                    close_later(&deps, ended);
-                    Ok(())
-                }
-                Ok((ActCame::Over, _)) => Err(RefusalCode::RoomClosed.into()),
-                Ok((ActCame::Nobody, _)) => Err(RefusalCode::NotAllowed.into()),
-                Err(error) => {
-                    tracing::error!(%error, "a room could not be changed");
-                    Err(Refusal {
-                        code: RefusalCode::Busy,
-                        retry_after_ms: Some(super::room::BUSY_RETRY_MS),
-                    })
-                }
-            };
-            outcomes.tell(Input::Acted {
-                asker,
-                by,
-                act,
-                outcome,
-            });
+            beside::act_on_room(&deps, &id, &outcomes, (asker, by), act, entry).await;
         });
     }
 
@@ -668,50 +635,4 @@ impl Task {
             }
         });
     }
-}
-
-/// Closes the sockets of sessions that are no more, a moment after their people were told why.
-fn close_later(deps: &Arc<Deps>, ended: Vec<SessionId>) {
-    let Some(identity) = deps.identity.clone().filter(|_| !ended.is_empty()) else {
-        return;
-    };
-    tokio::spawn(async move {
-        tokio::time::sleep(TOLD_WITHIN).await;
-        identity.tell_sessions_ended(ended);
-    });
-}
-
-/// Does something to a hold, beside the room; other nodes are told to look.
-async fn act_on_hold(
-    deps: &Arc<Deps>,
-    id: &RoomId,
-    outcomes: &Outcomes,
-    (which, act): (WhichHold, HoldAct),
-    asked: Option<HoldAsked>,
-    entry: Option<Entry>,
-) {
-    let doing = Doing {
-        which: which.clone(),
-        act,
-        entry,
-    };
-    let came = match holding::act(deps, id, doing).await {
-        Ok(came) => came,
-        Err(error) => {
-            tracing::error!(%error, "a held line could not be changed");
-            HoldCame::Failed
-        }
-    };
-    if let HoldCame::Done { .. } = &came {
-        deps.bus.publish(Hint {
-            room: id.clone(),
-            news: News::Head,
-        });
-    }
-    outcomes.tell(Input::HoldCame {
-        which,
-        act,
-        asked,
-        came,
-    });
 }
