@@ -295,7 +295,8 @@ impl Matches {
             {
                 continue;
             }
-            let cancelled = self.cancelled(line, lexicon, &rule.guards, *place);
+            let in_sentence = rule.near_in_sentence;
+            let cancelled = self.cancelled(line, lexicon, &rule.guards, *place, in_sentence);
             self.found.push(Found {
                 rule: rule_idx,
                 place: *place,
@@ -400,12 +401,19 @@ impl Matches {
         lexicon: &Lexicon,
         guards: &[GuardUse],
         place: Place,
+        in_sentence: bool,
     ) -> Option<(u32, Place)> {
         for (idx, guard) in guards.iter().enumerate() {
             let at = if guard.scope == Scope::Quoted {
                 is_quoted(line, place).then_some(place)
             } else {
-                self.guard_place(line, lexicon, guard.list, guard.scope, place, guard.within)
+                let (scope, reach) = match guard.scope {
+                    Scope::Line => (Scope::Line, usize::MAX),
+                    Scope::Sentence => (Scope::Sentence, SENTENCE_WITHIN),
+                    Scope::Near if in_sentence => (Scope::Sentence, guard.within),
+                    scope => (scope, guard.within),
+                };
+                self.guard_place(line, lexicon, guard.list, scope, place, reach)
             };
             if let Some(at) = at {
                 return Some((num(idx), at));
@@ -421,7 +429,7 @@ impl Matches {
         list: u32,
         scope: Scope,
         place: Place,
-        within: usize,
+        reach: usize,
     ) -> Option<Place> {
         let (from, to) = self.list(line, lexicon, list);
         let places = &self.list_places[from..to];
@@ -430,11 +438,6 @@ impl Matches {
         }
         let sentence = |at: u32| line.units[at as usize].sentence;
         let gap = |left: u32, right: u32| line.distance(left as usize, right as usize);
-        let reach = match scope {
-            Scope::Line => usize::MAX,
-            Scope::Sentence => SENTENCE_WITHIN,
-            _ => within,
-        };
         // Guards are short: those that end too far before are jumped over, and the walk ends soon behind the place.
         let first = match scope {
             Scope::Line => 0,

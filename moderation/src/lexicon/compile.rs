@@ -273,6 +273,7 @@ fn read_rule(
         meaning: rule.meaning.clone(),
         trial: rule.trial,
         hint: rule.hint,
+        near_in_sentence: category == Category::RiskUrgent && !rule.near_reaches_over,
         side: rule.side,
         card,
         file: file.to_owned(),

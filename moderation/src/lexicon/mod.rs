@@ -65,6 +65,9 @@ pub struct Rule {
     pub trial: bool,
     /// It decides nothing by itself: it is evidence for the scorer.
     pub hint: bool,
+    /// Guards near the match count only in the same sentence: what makes one sentence harmless says nothing of a life in the
+    /// next.
+    pub near_in_sentence: bool,
     /// Only in rooms of this side.
     pub side: Option<Side>,
     /// The card it asks for.

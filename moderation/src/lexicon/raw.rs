@@ -78,6 +78,9 @@ pub(super) struct Rule {
     pub unless_after: Vec<String>,
     #[serde(default)]
     pub unless_near: Vec<String>,
+    /// What stands near counts in another sentence, too; only rules of risk_urgent need to say so.
+    #[serde(default)]
+    pub near_reaches_over: bool,
     #[serde(default)]
     pub unless_over: Vec<String>,
     #[serde(default)]
