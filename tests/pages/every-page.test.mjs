@@ -20,7 +20,7 @@ after(async () => {
   await house?.close();
 });
 
-const OPEN = ['/', '/sample', '/in', '/back', '/about', '/rules', '/kept', '/now', '/look', '/x', '/s', '/demo', '/styleguide', '/m', '/nothing-here'];
+const OPEN = ['/', '/sample', '/in', '/back', '/about', '/rules', '/kept', '/now', '/look', '/x', '/s', '/demo', '/styleguide', '/m', '/nothing-here', '/days', '/days?for=family'];
 const MINE = () => ['/', '/me', '/me/remove', `/r/${house.room}`, `/r/${house.room}?mode=listen`, `/r/${house.room}/words`];
 
 async function look(page, path, width, titles) {
@@ -51,8 +51,12 @@ for (const viewport of [PHONE, DESK]) {
     const supporter = await takeDuty(duty, house, house.login(viewport === PHONE ? 'peer_supporter' : 'moderator', 'tojisha'));
     assert.deepEqual(await findings(supporter), []);
     for (const path of ['/s/today', '/s/lines']) await look(supporter, path, viewport.width, titles);
+    const staff = await device(browser, house, { viewport });
+    const coordinator = await takeDuty(staff, house, house.login('coordinator'));
+    const keep = `/r/${house.room}/keep`;
+    for (const path of ['/s/today', '/s/slips', keep]) await look(coordinator, path, viewport.width, titles);
     assert.equal(titles.size, 1, `one neutral title: ${[...titles]}`);
-    for (const context of [stranger, visitor, duty]) {
+    for (const context of [stranger, visitor, duty, staff]) {
       assert.deepEqual(context.elsewhere, [], 'no request to another origin');
       assert.deepEqual(context.breaches, [], 'no breach of the policy');
       await context.close();
