@@ -37,13 +37,17 @@ pub struct Gathering {
 
 impl Gathering {
     fn hours(&self) -> String {
-        let clock = |at| hours::clock(hours::local(at).time());
+        let (starts, ends) = (hours::local(self.starts_at), hours::local(self.ends_at));
+        // Past midnight it is said of which day the end is.
+        let clock = hours::clock(ends.time());
+        let to = if starts.date() == ends.date() {
+            clock
+        } else {
+            fill("days.next_day", &[("time", &clock)])
+        };
         fill(
             "days.hours",
-            &[
-                ("from", &clock(self.starts_at)),
-                ("to", &clock(self.ends_at)),
-            ],
+            &[("from", &hours::clock(starts.time())), ("to", &to)],
         )
     }
 

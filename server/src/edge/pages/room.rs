@@ -378,6 +378,10 @@ impl Waiting {
                 "waiting.opens",
                 &[("when", &hours::day_and_clock(at, self.now))],
             ),
+            // What they wait for is another thing than the hour; the words below say what.
+            Some(_) | None if self.text.as_deref() != Some(t("waiting.doors")) => {
+                t("waiting.door").into()
+            }
             Some(_) | None => t("waiting.nobody").into(),
         }
     }

@@ -82,8 +82,9 @@ statements! {
     END_LEASES_OF_NODE = "UPDATE duty_lease SET until_ms = $2 WHERE node = $1 AND until_ms > $2";
     FORGET_OLD_LEASES = "DELETE FROM duty_lease WHERE until_ms < $1";
     LEASES = "SELECT name, duty, until_ms FROM duty_lease WHERE room_id = $1 ORDER BY name, duty";
-    UNATTENDED = "SELECT r.id, MAX(l.until_ms) FROM room r LEFT JOIN duty_lease l ON l.room_id = r.id \
-                  WHERE r.state IN ('open', 'last_call') GROUP BY r.id HAVING COALESCE(MAX(l.until_ms), 0) < $1 ORDER BY r.id";
+    UNATTENDED = "SELECT r.id, MAX(l.until_ms) FROM room r JOIN gathering g ON g.id = r.id LEFT JOIN duty_lease l ON l.room_id = r.id \
+                  WHERE r.state IN ('open', 'last_call') AND g.starts_ms < $1 GROUP BY r.id \
+                  HAVING COALESCE(MAX(l.until_ms), 0) < $1 ORDER BY r.id";
     NEWEST_RISK = "SELECT MAX(at_ms) FROM hold WHERE room_id = $1 AND reason = 'risk'";
     LEASES_OF_STAFF = "SELECT DISTINCT room_id, duty FROM duty_lease WHERE staff_id = $1 AND until_ms > $2 ORDER BY room_id";
     FORGET_LINES = "DELETE FROM message WHERE room_id = $1";
