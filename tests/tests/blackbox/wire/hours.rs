@@ -18,7 +18,7 @@ const SHORT: &str = "demo.evening_in_ms = 3000\ndemo.planned_ms = 4000\nrooms.do
 
 /// The sample evening, as anybody of its side sees it.
 async fn evening(node: &Node) -> anyhow::Result<String> {
-    let manager = node.person(Standing::Tojisha).await?;
+    let person = node.person(Standing::Tojisha).await?;
     let list = person
         .http
         .get("/api/v1/gatherings")
