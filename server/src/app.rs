@@ -18,6 +18,7 @@ use crate::edge::{http, ws};
 use crate::features::alerts::Command;
 use crate::features::audit::{Audit, AuditKey};
 use crate::features::identity::{self, Identity, SessionSettings};
+use crate::features::retention;
 use crate::features::rooms::{self, DepsParts, HoldStage, PersonId, RoomTexts, Rooms, WaitWhy};
 use crate::features::tally::Tally;
 use crate::platform::bus::{Bus, LocalNet, RedisBus, RedisBusParts};
@@ -37,6 +38,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How often counts are written, and ended sessions removed.
 const TALLY_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked at whether a day has gone by since what is long over was removed.
+const RETENTION_LOOK_EVERY: Duration = Duration::from_secs(600);
 /// How often the files of the lexicon are looked at, and what writers said last is let go of.
 const LEXICON_EVERY: Duration = Duration::from_secs(5);
 const KEYS_LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -257,6 +260,19 @@ impl Node {
         every(KEYS_LOOK_EVERY, move || {
             let (keys, clock) = (keys.clone(), Arc::clone(&clock));
             async move { keys.forget_ended(clock.now()) }
+        });
+        let retention = Arc::new(retention::Parts {
+            db: self.ground.db.clone(),
+            clock: Arc::clone(&self.ground.clock),
+            identity: Arc::clone(&self.ground.identity),
+            alerts: self.edge.rooms.deps().alerts.clone(),
+        });
+        every(RETENTION_LOOK_EVERY, move || {
+            let retention = Arc::clone(&retention);
+            async move {
+                let removed = retention::run_once(&retention).await.map(|_| ());
+                warn_of(removed, "what is long over could not be removed");
+            }
         });
         let keys = self.ground.keys.clone();
         every(SWEEP_EVERY, move || {

@@ -3,6 +3,7 @@
 mod audit;
 mod demo;
 mod doctor;
+mod inventory;
 mod moderate;
 mod samples;
 mod serve;
@@ -64,8 +65,8 @@ enum Command {
     Staff(NotYet),
     /// Judge lines from standard input; check and measure the rules.
     Moderate(moderate::ModerateArgs),
-    /// What is kept, and until when (not built yet).
-    Inventory(NotYet),
+    /// What is kept, how much of it, since when, and when it ends.
+    Inventory(InventoryArgs),
     /// Keys (not built yet).
     Key(NotYet),
     /// A backup (not built yet).
@@ -111,6 +112,13 @@ struct DoctorArgs {
 }
 
 #[derive(Args, Clone, Debug, Default)]
+struct InventoryArgs {
+    /// As one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Clone, Debug, Default)]
 struct NotYet {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     _rest: Vec<String>,
@@ -151,11 +159,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(AuditCommand::Verify) => audit::verify(&common).await,
         Command::Doctor(args) => doctor::run(&common, &args).await,
         Command::Moderate(args) => moderate::run(&args),
-        Command::Staff(_)
-        | Command::Inventory(_)
-        | Command::Key(_)
-        | Command::Backup(_)
-        | Command::Restore(_) => anyhow::bail!("this command is not built yet"),
+        Command::Inventory(args) => inventory::run(&common, &args).await,
+        Command::Staff(_) | Command::Key(_) | Command::Backup(_) | Command::Restore(_) => {
+            anyhow::bail!("this command is not built yet")
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use super::shown::instant;
 use super::state::{DemoLogin, Edge, EdgeState};
 use super::visitor::{Visitor, fields, html, see_other, set_cookie};
 use crate::features::identity::{Newcomer, Refusal, SignedIn, TotpSecret};
-use crate::features::{drafts, gatherings, rooms};
+use crate::features::{drafts, gatherings, retention, rooms};
 use crate::permit::may_come;
 use crate::platform::ids::RoomId;
 use crate::protocol::{Audience, Device, RoomState, Standing};
@@ -36,8 +36,8 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// How far ahead the foyer looks for rooms whose doors are open, in milliseconds.
 const AHEAD_MS: i64 = DAY_MS;
 /// What else is kept (`design.md`, What is kept), in years.
-const HANDLES_KEPT_YEARS: u32 = 2;
-const AUDIT_KEPT_YEARS: u32 = 5;
+const HANDLES_KEPT_YEARS: u32 = retention::HANDLE_YEARS as u32;
+const AUDIT_KEPT_YEARS: u32 = retention::AUDIT_YEARS as u32;
 /// A TOTP step, in milliseconds.
 const STEP_MS: i64 = 30_000;
 

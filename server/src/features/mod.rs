@@ -6,6 +6,7 @@ pub mod care;
 pub mod drafts;
 pub mod gatherings;
 pub mod identity;
+pub mod retention;
 pub mod rooms;
 pub mod tally;
 

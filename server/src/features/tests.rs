@@ -16,6 +16,7 @@ const ALL: &[(&str, &[Statement])] = &[
     ("identity", super::identity::STATEMENTS),
     ("gatherings", super::gatherings::STATEMENTS),
     ("rooms", super::rooms::STATEMENTS),
+    ("retention", super::retention::STATEMENTS),
     ("rooms: acts", super::rooms::ACT_STATEMENTS),
     ("rooms: holds", super::rooms::HOLD_STATEMENTS),
 ];

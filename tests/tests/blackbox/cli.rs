@@ -176,3 +176,31 @@ async fn wrong_usage_is_2_and_a_failure_is_1_with_one_clear_line() -> Result<()>
     assert_eq!(status, 1, "an address that is taken: {said}");
     Ok(())
 }
+
+#[tokio::test]
+async fn inventory_counts_what_is_kept_and_says_when_it_ends() -> anyhow::Result<()> {
+    let house = engawa_tests::House::new(engawa_tests::Db::Sqlite).await?;
+    let node = house.start().await?;
+    let mut writer = node.tojisha("かくひと").await?.enter(node.room()).await?;
+    writer.say_kept(node.room(), "1", "こんばんは").await?;
+    node.stop().await?;
+    let said = engawa_tests::node::command(&house, &["inventory", "--json"]).await?;
+    anyhow::ensure!(said.status.success(), "{said:?}");
+    let rows: serde_json::Value = serde_json::from_slice(&said.stdout)?;
+    let row = |class: &str| {
+        rows.as_array()
+            .into_iter()
+            .flatten()
+            .find(|row| row["class"] == class)
+            .cloned()
+            .unwrap_or_default()
+    };
+    assert_eq!(row("room_lines")["n"], 1, "{rows}");
+    for class in ["handles", "audit", "staff_accounts"] {
+        assert!(row(class)["n"].as_i64().is_some_and(|n| n > 0), "{class} in {rows}");
+        assert!(row(class)["ends"].is_string());
+    }
+    let plain = engawa_tests::node::command(&house, &["inventory"]).await?;
+    assert!(String::from_utf8_lossy(&plain.stdout).contains("room_lines"));
+    Ok(())
+}

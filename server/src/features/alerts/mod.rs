@@ -28,15 +28,18 @@ pub enum AlertKind {
     Cancelled,
     /// Somebody says that they did not use their slip.
     SlipDoubted,
+    /// Much more than usual is due to be removed, or the clock jumped: somebody has to look first.
+    RetentionAsks,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Unattended,
         Self::NoOnCall,
         Self::Cancelled,
         Self::SlipDoubted,
+        Self::RetentionAsks,
     ];
 
     /// The spelling in the store and in the catalogue.
@@ -46,6 +49,7 @@ impl AlertKind {
             Self::NoOnCall => "no_on_call",
             Self::Cancelled => "cancelled",
             Self::SlipDoubted => "slip_doubted",
+            Self::RetentionAsks => "retention_asks",
         }
     }
 

@@ -9,7 +9,7 @@ use super::sessions::Owner;
 use super::{Identity, Name, RecoveryCode, Refusal, SignedIn, name};
 use crate::features::tally::{Event, Rung};
 use crate::permit::Actor;
-use crate::platform::clock::Millis;
+use crate::platform::clock::{Day, Millis};
 use crate::platform::ids::{HandleId, Secret, SessionId};
 use crate::platform::store::{StoreError, Stored, Tx};
 use crate::protocol::{Device, Standing};
@@ -258,6 +258,22 @@ impl Identity {
     /// `NotForThis` for people with powers, or the store's; then nothing is lost and it can be tried again.
     pub async fn remove_handle(&self, session: &Session) -> Result<(), Refusal> {
         let id = session.handle_id().ok_or(Refusal::NotForThis)?.clone();
+        self.remove(id).await.map_err(Refusal::from)
+    }
+
+    /// Handles whose last visit was before that day; at most 2,000.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn handles_before(&self, day: &Day) -> Stored<Vec<HandleId>> {
+        queries::handles_before(&self.db, day).await
+    }
+
+    /// As [`Identity::remove_handle`], where nobody asks for it: its time is over.
+    ///
+    /// # Errors
+    /// As the store's; nothing is lost then, and it can be tried again.
+    pub async fn remove(&self, id: HandleId) -> Stored<()> {
         if let Some(removal) = self.removal.get() {
             removal(id.clone()).await?;
         }

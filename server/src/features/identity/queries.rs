@@ -17,6 +17,7 @@ statements! {
     SET_STANDING = "UPDATE handle SET standing = $2, by_slip = FALSE WHERE id = $1 AND acted = FALSE";
     SET_ACTED = "UPDATE handle SET acted = TRUE WHERE id = $1 AND standing = $2";
     MOVE_SIDE = "UPDATE handle SET standing = CASE standing WHEN 'family' THEN 'tojisha' ELSE 'family' END, by_slip = FALSE WHERE id = $1";
+    HANDLES_BEFORE = "SELECT id FROM handle WHERE last_day < $1 ORDER BY last_day, id LIMIT 2000";
     LOGGED_IN_HANDLES = "SELECT DISTINCT handle_id FROM session WHERE handle_id IS NOT NULL AND ends_ms > $1";
     SESSIONS_OF = "SELECT id FROM session WHERE handle_id = $1";
     RENEW_SESSION = "UPDATE session SET id = $2 WHERE id = $1";
@@ -248,6 +249,10 @@ pub(super) async fn end_introduction(tx: &mut Tx, id: &str) -> Stored<()> {
 
 pub(super) async fn doubt_slip(tx: &mut Tx, hash: &str, now: Millis) -> Stored<Option<String>> {
     on_tx!(tx, c => query_scalar::<_, String>(DOUBT_SLIP).bind(hash).bind(now).fetch_optional(c).await)
+}
+
+pub(super) async fn handles_before(db: &Db, day: &Day) -> Stored<Vec<HandleId>> {
+    read!(db, p => query_scalar::<_, HandleId>(HANDLES_BEFORE).bind(day).fetch_all(p).await)
 }
 
 pub(super) async fn logged_in_handles(db: &Db, now: Millis) -> Stored<Vec<HandleId>> {

@@ -55,8 +55,8 @@ const PROBLEMS: [(u16, &str, Cause); 13] = [
     (404, "not_found", Cause::NoSuchCall),
     (404, "not_found", Cause::OtherSide),
     (422, "bad_name", Cause::NameTooLong),
-    (422, "bad_slip", Cause::NotBuilt("slips are not_yet")),
-    (501, "not_yet", Cause::Slip),
+    (422, "bad_slip", Cause::Slip),
+    (501, "not_yet", Cause::NotBuilt("every call is built")),
     (503, "busy", Cause::BrokenStore),
     // The last: nobody can be made after it.
     (429, "too_fast", Cause::HandleTooMany),

@@ -174,7 +174,7 @@ async fn what_is_not_built_yet_says_so(db: Db) -> anyhow::Result<()> {
         );
     }
     let mut supporter = node.supporter().await?.enter_on_duty(room).await?;
-    for kind in ["fold", "rest", "slow", "guard", "pause", "close"] {
+    for kind in ["word", "fold", "rest", "unrest", "not_today"] {
         supporter
             .send(&json!({"type": "measure", "room": room, "key": kind, "kind": kind}))
             .await?;
