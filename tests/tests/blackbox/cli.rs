@@ -197,7 +197,10 @@ async fn inventory_counts_what_is_kept_and_says_when_it_ends() -> anyhow::Result
     };
     assert_eq!(row("room_lines")["n"], 1, "{rows}");
     for class in ["handles", "audit", "staff_accounts"] {
-        assert!(row(class)["n"].as_i64().is_some_and(|n| n > 0), "{class} in {rows}");
+        assert!(
+            row(class)["n"].as_i64().is_some_and(|n| n > 0),
+            "{class} in {rows}"
+        );
         assert!(row(class)["ends"].is_string());
     }
     let plain = engawa_tests::node::command(&house, &["inventory"]).await?;

@@ -12,6 +12,7 @@ use crate::features::audit::Entry;
 use crate::features::gatherings::{self, RoomRow};
 use crate::platform::clock::Millis;
 use crate::platform::ids::{ClientKey, ParticipantId, RoomId, Seq};
+use crate::platform::sealing::DataKey;
 use crate::platform::store::{StoreError, Stored};
 use crate::protocol::{LineOut, OnDuty, ServerFrame, Speaker, StampKind};
 
@@ -73,15 +74,18 @@ pub(super) async fn course(deps: &Deps, row: &RoomRow) -> Stored<(Course, Vec<On
     Ok((course, on_duty))
 }
 
-/// A room's topic, opened; nothing where its key is gone.
-async fn topic(deps: &Deps, id: &RoomId, sealed: &[u8]) -> Stored<Option<Topic>> {
-    let key = deps
-        .keys
+async fn key_of(deps: &Deps, id: &RoomId) -> Stored<Option<Arc<DataKey>>> {
+    deps.keys
         .get(&vault::key_id(id))
         .await
         .map_err(|error| StoreError::Unavailable {
             what: format!("the key store: {error}"),
-        })?;
+        })
+}
+
+/// A room's topic, opened; nothing where its key is gone.
+async fn topic(deps: &Deps, id: &RoomId, sealed: &[u8]) -> Stored<Option<Topic>> {
+    let key = key_of(deps, id).await?;
     Ok(key.and_then(|key| vault::open_topic(&key, id, sealed)))
 }
 
@@ -95,13 +99,7 @@ pub(super) async fn read_lines(
     if from > to {
         return Ok(Vec::new());
     }
-    let key = deps
-        .keys
-        .get(&vault::key_id(id))
-        .await
-        .map_err(|error| StoreError::Unavailable {
-            what: format!("the key store: {error}"),
-        })?;
+    let key = key_of(deps, id).await?;
     let rows = queries::lines(&deps.db, id, from, to).await?;
     if rows.is_empty() {
         return Ok(Vec::new());

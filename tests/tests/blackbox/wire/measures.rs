@@ -60,6 +60,15 @@ async fn done(
     Ok(())
 }
 
+/// Waits until the room says so of itself.
+async fn told(socket: &mut Socket, what: &str, is: Value) -> anyhow::Result<Value> {
+    socket
+        .wait(&format!("{what} {is}"), |frame| {
+            frame["type"] == "room" && frame[what] == is
+        })
+        .await
+}
+
 async fn p10_what_is_done_to_a_room_needs_a_host_or_staff_and_is_on_record(
     db: Db,
 ) -> anyhow::Result<()> {
@@ -167,11 +176,7 @@ async fn reading_time_lets_ready_lines_and_stamps_pass_and_rest_lets_nothing_pas
     let stamp = json!({"type": "stamp", "room": room, "seq": seq, "stamp": "nod"});
 
     done(&mut host, &room, "g3", "guard", json!(3)).await?;
-    writer
-        .wait("the guard", |frame| {
-            frame["type"] == "room" && frame["guard"] == 3
-        })
-        .await?;
+    told(&mut writer, "guard", json!(3)).await?;
     let refused = writer.say_answered(&room, "l", "書けますか").await?;
     assert_eq!(refused["code"], "listening");
     writer.send(&ready).await?;
@@ -181,11 +186,7 @@ async fn reading_time_lets_ready_lines_and_stamps_pass_and_rest_lets_nothing_pas
     host.say_kept(&room, "duty3", "いまは読む時間です").await?;
 
     done(&mut host, &room, "g4", "guard", json!(4)).await?;
-    writer
-        .wait("the guard", |frame| {
-            frame["type"] == "room" && frame["guard"] == 4
-        })
-        .await?;
+    told(&mut writer, "guard", json!(4)).await?;
     writer
         .send(&json!({"type": "say", "room": room, "key": "r2", "ready": "evening"}))
         .await?;
@@ -195,11 +196,7 @@ async fn reading_time_lets_ready_lines_and_stamps_pass_and_rest_lets_nothing_pas
     host.say_kept(&room, "duty4", "少し休みます").await?;
 
     done(&mut host, &room, "g0", "guard", json!(0)).await?;
-    writer
-        .wait("the guard", |frame| {
-            frame["type"] == "room" && frame["guard"] == 0
-        })
-        .await?;
+    told(&mut writer, "guard", json!(0)).await?;
     writer.say_kept(&room, "after", "戻りました").await?;
     Ok(())
 }
@@ -209,10 +206,7 @@ async fn a_pace_makes_one_person_wait_and_no_other(db: Db) -> anyhow::Result<()>
     let mut one = node.tojisha("はやいひと").await?.enter(&room).await?;
     let mut other = node.tojisha("ほかのひと").await?.enter(&room).await?;
     done(&mut host, &room, "s", "slow", json!(30_000)).await?;
-    one.wait("the pace", |frame| {
-        frame["type"] == "room" && frame["slow_ms"] == 30_000
-    })
-    .await?;
+    told(&mut one, "slow_ms", json!(30_000)).await?;
     one.say_kept(&room, "1", "ひとこと").await?;
     let refused = one.say_answered(&room, "2", "もうひとこと").await?;
     assert_eq!(refused["code"], "too_fast");
@@ -220,10 +214,7 @@ async fn a_pace_makes_one_person_wait_and_no_other(db: Db) -> anyhow::Result<()>
     assert!((20_000..=30_000).contains(&wait_ms), "{refused}");
     other.say_kept(&room, "1", "わたしも").await?;
     done(&mut host, &room, "s0", "slow", json!(null)).await?;
-    one.wait("no pace", |frame| {
-        frame["type"] == "room" && frame["slow_ms"] == 0
-    })
-    .await?;
+    told(&mut one, "slow_ms", json!(0)).await?;
     one.say_kept(&room, "3", "もうひとこと").await?;
     Ok(())
 }
@@ -235,11 +226,7 @@ async fn a_pause_by_hand_ends_by_hand_alone(db: Db) -> anyhow::Result<()> {
         .say_kept(&room, "own", "消すかもしれないことば")
         .await?;
     done(&mut host, &room, "p", "pause", json!(null)).await?;
-    writer
-        .wait("the pause", |frame| {
-            frame["type"] == "room" && frame["state"] == "paused"
-        })
-        .await?;
+    told(&mut writer, "state", json!("paused")).await?;
     for (key, frame) in [
         (
             "say",
@@ -270,11 +257,7 @@ async fn a_pause_by_hand_ends_by_hand_alone(db: Db) -> anyhow::Result<()> {
     let answer = measure(&mut supporter, &room, "no", "resume", json!(null)).await?;
     assert_eq!(answer["code"], "not_allowed");
     done(&mut host, &room, "r", "resume", json!(null)).await?;
-    writer
-        .wait("the end of it", |frame| {
-            frame["type"] == "room" && frame["state"] == "open"
-        })
-        .await?;
+    told(&mut writer, "state", json!("open")).await?;
     writer.say_kept(&room, "again", "戻りました").await?;
     Ok(())
 }
@@ -284,11 +267,7 @@ async fn a_topic_brings_answers_that_can_be_chosen_while_it_stands(db: Db) -> an
     let mut writer = node.tojisha("えらぶひと").await?.enter(&room).await?;
     let topic = json!({"text": "冬にほしいもの", "ready": ["毛布", "あたたかいお茶", "静かな夜"]});
     done(&mut host, &room, "t", "topic", topic).await?;
-    let head = writer
-        .wait("the topic", |frame| {
-            frame["type"] == "room" && frame["topic"] == "冬にほしいもの"
-        })
-        .await?;
+    let head = told(&mut writer, "topic", json!("冬にほしいもの")).await?;
     let first = &head["ready"][0];
     assert_eq!(first["text"], "毛布", "{head}");
     // It is there for whoever comes later, too.
@@ -303,11 +282,7 @@ async fn a_topic_brings_answers_that_can_be_chosen_while_it_stands(db: Db) -> an
     assert_eq!(entered["ready"][2]["text"], "静かな夜");
     // Read by nobody first, whatever the guard is.
     done(&mut host, &room, "g", "guard", json!(2)).await?;
-    writer
-        .wait("the guard", |frame| {
-            frame["type"] == "room" && frame["guard"] == 2
-        })
-        .await?;
+    told(&mut writer, "guard", json!(2)).await?;
     writer
         .send(&json!({"type": "say", "room": room, "key": "a", "ready": first["id"]}))
         .await?;
@@ -443,18 +418,10 @@ async fn a_room_that_is_closed_lets_everybody_go_and_stays_closed(db: Db) -> any
     let mut writer = node.tojisha("かくひと").await?.enter(&room).await?;
     writer.say_kept(&room, "1", "こんばんは").await?;
     done(&mut host, &room, "lc", "close", json!("last_call")).await?;
-    writer
-        .wait("last call", |frame| {
-            frame["type"] == "room" && frame["state"] == "last_call"
-        })
-        .await?;
+    told(&mut writer, "state", json!("last_call")).await?;
     writer.say_kept(&room, "2", "そろそろ").await?;
     done(&mut host, &room, "ag", "close", json!("afterglow")).await?;
-    writer
-        .wait("afterglow", |frame| {
-            frame["type"] == "room" && frame["state"] == "afterglow"
-        })
-        .await?;
+    told(&mut writer, "state", json!("afterglow")).await?;
     assert_eq!(
         writer.say_answered(&room, "3", "まだ").await?["code"],
         "room_closed"
@@ -538,11 +505,7 @@ async fn a_key_does_one_thing_once(db: Db) -> anyhow::Result<()> {
     let mut reader = node.person(Standing::Tojisha).await?.enter(&room).await?;
     done(&mut host, &room, "one", "guard", json!(3)).await?;
     done(&mut host, &room, "two", "guard", json!(0)).await?;
-    reader
-        .wait("the last guard", |frame| {
-            frame["type"] == "room" && frame["guard"] == 0
-        })
-        .await?;
+    told(&mut reader, "guard", json!(0)).await?;
     done(&mut host, &room, "one", "guard", json!(3)).await?;
     reader.quiet_for(Duration::from_millis(300)).await?;
     reader.say_kept(&room, "k", "書けます").await?;
