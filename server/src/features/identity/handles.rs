@@ -232,6 +232,16 @@ impl Identity {
         now: Millis,
     ) -> Stored<Vec<SessionId>> {
         queries::move_side(tx, handle).await?;
+        self.renew_sessions(tx, handle, now).await
+    }
+
+    /// Gives all sessions of a handle new ids: its cookies stay good, and every socket of the old ones closes.
+    pub(super) async fn renew_sessions(
+        &self,
+        tx: &mut Tx,
+        handle: &HandleId,
+        now: Millis,
+    ) -> Stored<Vec<SessionId>> {
         let old = queries::sessions_of(tx, handle).await?;
         for id in &old {
             queries::renew_session(tx, id, &SessionId::new(&*self.chance), now).await?;

@@ -27,7 +27,7 @@ statements! {
     SLIP_BECAME = "UPDATE slip SET handle_id = $2 WHERE hash = $1";
     SLIPS = "SELECT id, standing, made_ms, ends_ms, used_ms, revoked_ms, doubted_ms FROM slip ORDER BY made_ms DESC, id LIMIT 500";
     REVOKE_SLIP = "UPDATE slip SET revoked_ms = $2 WHERE id = $1 AND revoked_ms IS NULL";
-    END_INTRODUCTION = "UPDATE handle SET by_slip = FALSE WHERE id = (SELECT handle_id FROM slip WHERE id = $1)";
+    END_INTRODUCTION = "UPDATE handle SET by_slip = FALSE WHERE id = (SELECT handle_id FROM slip WHERE id = $1) RETURNING id";
     DOUBT_SLIP = "UPDATE slip SET doubted_ms = $2 WHERE hash = $1 AND used_ms IS NOT NULL AND doubted_ms IS NULL RETURNING id";
     DELETE_HANDLE = "DELETE FROM handle WHERE id = $1";
 
@@ -243,8 +243,9 @@ pub(super) async fn revoke_slip(tx: &mut Tx, id: &str, now: Millis) -> Stored<bo
     Ok(n_rows == 1)
 }
 
-pub(super) async fn end_introduction(tx: &mut Tx, id: &str) -> Stored<()> {
-    on_tx!(tx, c => query(END_INTRODUCTION).bind(id).execute(c).await.map(|_| ()))
+/// Whoever came in with it is of their own word from here on; gives who that is.
+pub(super) async fn end_introduction(tx: &mut Tx, id: &str) -> Stored<Option<HandleId>> {
+    on_tx!(tx, c => query_scalar::<_, HandleId>(END_INTRODUCTION).bind(id).fetch_optional(c).await)
 }
 
 pub(super) async fn doubt_slip(tx: &mut Tx, hash: &str, now: Millis) -> Stored<Option<String>> {

@@ -94,22 +94,31 @@ impl Identity {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn revoke_slip(&self, stub: &str, entry: Entry) -> Stored<bool> {
+    pub async fn revoke_slip(self: &Arc<Self>, stub: &str, entry: Entry) -> Stored<bool> {
         let stub = stub.trim().to_ascii_uppercase();
-        let (audit, entry, now) = (self.audit.clone(), Arc::new(entry), self.clock.now());
-        self.db
+        let (identity, entry, now) = (Arc::clone(self), Arc::new(entry), self.clock.now());
+        let revoked = self
+            .db
             .write(move |tx| {
-                let (audit, entry, stub) = (audit.clone(), Arc::clone(&entry), stub.clone());
+                let (identity, entry, stub) =
+                    (Arc::clone(&identity), Arc::clone(&entry), stub.clone());
                 Box::pin(async move {
                     if !queries::revoke_slip(tx, &stub, now).await? {
-                        return Ok(false);
+                        return Ok(None);
                     }
-                    queries::end_introduction(tx, &stub).await?;
-                    audit.append(tx, &entry).await?;
-                    Ok(true)
+                    // A socket knows what it was opened with: it closes, and the cookie opens another one.
+                    let ended = match queries::end_introduction(tx, &stub).await? {
+                        Some(handle) => identity.renew_sessions(tx, &handle, now).await?,
+                        None => Vec::new(),
+                    };
+                    identity.audit.append(tx, &entry).await?;
+                    Ok(Some(ended))
                 })
             })
-            .await
+            .await?;
+        let is_new = revoked.is_some();
+        self.tell_ended(revoked.unwrap_or_default());
+        Ok(is_new)
     }
 
     /// Somebody says that they did not use the slip of that number, and it was. Gives the stub's number the first time;
