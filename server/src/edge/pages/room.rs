@@ -13,6 +13,7 @@ use super::{
 };
 #[cfg(test)]
 use crate::protocol::CardKind;
+use crate::protocol::EntryKind;
 
 /// A line of one's own that waits for a human.
 #[derive(Clone)]
@@ -46,6 +47,8 @@ pub struct Room {
     pub kind: Kind,
     /// Whose it is.
     pub audience: Audience,
+    /// By what one gets in.
+    pub entry: EntryKind,
     /// The topic, where one is set.
     pub topic: Option<String>,
     /// The epoch of the stored history.
@@ -116,7 +119,7 @@ impl Room {
     }
 
     /// What is so in this room: kind and about, who is on duty, who reads, when it is forgotten.
-    fn facts(&self) -> [String; 4] {
+    fn facts(&self) -> [String; 5] {
         let kind = format!("{}。", t(&kind_key(&self.kind, &self.audience)));
         let readers: Vec<&str> = self.readers.iter().map(|reader| t(&reader.key())).collect();
         let mut read = fill("room.readers", &[("readers", &readers.join(t("time.and")))]);
@@ -129,6 +132,8 @@ impl Room {
             duty_words(&self.on_duty),
             read,
             fill("room.forgets", &[("when", &forgets)]),
+            // What cannot be proved is said honestly.
+            t(&format!("room.entry.{}", self.entry.as_str())).to_owned(),
         ]
     }
 
@@ -211,6 +216,7 @@ impl Room {
             title: "金曜の回".into(),
             kind: Kind::Ibasho,
             audience: Audience::Tojisha,
+            entry: EntryKind::Open,
             topic: Some(t("sample.topic").into()),
             epoch: "e1".into(),
             last_seq: 9,

@@ -109,6 +109,7 @@ pub(super) async fn room(
         title: entered.title,
         kind: entered.kind,
         audience: entered.audience,
+        entry: visit.link.gathering().entry,
         topic: head.topic,
         epoch: entered.epoch,
         last_seq: number(entered.last_seq),
