@@ -1,7 +1,7 @@
 //! A socket as an outside client speaks it: JSON text frames, a view of each room that checks the order, and waiting
 //! for frames only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -24,6 +24,15 @@ pub struct Ended {
     pub code: Option<u16>,
 }
 
+/// How often a socket has asked to come into a room, as far as that may have no answer yet.
+#[derive(Debug, Default)]
+struct Asked {
+    /// What each `enter` named: its epoch and the last number.
+    after: VecDeque<(Option<String>, Option<u64>)>,
+    /// Refusals without a key since: each may be the answer of one of them, or of something else.
+    n_refused: usize,
+}
+
 /// An open socket.
 #[derive(Debug)]
 pub struct Socket {
@@ -36,7 +45,7 @@ pub struct Socket {
     pub views: BTreeMap<String, View>,
     /// Whether a broken order fails the test at once; off where a history is written and judged later.
     pub checks_order: bool,
-    asked_after: BTreeMap<String, (Option<String>, Option<u64>)>,
+    asked: BTreeMap<String, Asked>,
     n_pings: u64,
 }
 
@@ -111,7 +120,7 @@ impl Socket {
             frames: Vec::new(),
             views: BTreeMap::new(),
             checks_order: true,
-            asked_after: BTreeMap::new(),
+            asked: BTreeMap::new(),
             n_pings: 0,
         };
         let welcome = socket.next().await.context("welcome")?;
@@ -129,8 +138,11 @@ impl Socket {
             && let Some(room) = frame["room"].as_str()
         {
             let epoch = frame["epoch"].as_str().map(str::to_owned);
-            self.asked_after
-                .insert(room.to_owned(), (epoch, frame["after"].as_u64()));
+            self.asked
+                .entry(room.to_owned())
+                .or_default()
+                .after
+                .push_back((epoch, frame["after"].as_u64()));
         }
         self.send_message(Message::text(frame.to_string())).await
     }
@@ -177,14 +189,8 @@ impl Socket {
         let room = frame["room"].as_str().unwrap_or_default();
         match frame["type"].as_str() {
             Some("entered") => {
-                let epoch = frame["epoch"].as_str();
-                let after = match self.asked_after.get(room) {
-                    Some((Some(asked), after)) if Some(asked.as_str()) == epoch => *after,
-                    Some((None, after)) => *after,
-                    _ => None,
-                };
-                self.views
-                    .insert(room.to_owned(), View::entered(frame, after)?);
+                let view = self.answered(room, frame)?;
+                self.views.insert(room.to_owned(), view);
             }
             Some("said" | "hidden") => match self.views.get_mut(room) {
                 Some(view) => view.word(frame)?,
@@ -195,10 +201,46 @@ impl Socket {
                 }
                 None => {}
             },
+            // Whoever waits has their answer, and `entered` comes once for all of them.
+            Some("waiting") => {
+                let asked = self.asked.entry(room.to_owned()).or_default();
+                if asked.after.len() > 1 {
+                    asked.after.pop_front();
+                }
+            }
+            Some("refused") if frame.get("key").is_none() => {
+                let asked = self.asked.entry(room.to_owned()).or_default();
+                asked.n_refused = (asked.n_refused + 1).min(asked.after.len());
+            }
             Some(_) => {}
             None => return Err("a frame without a type".to_owned()),
         }
         Ok(())
+    }
+
+    /// The view that begins with an `entered`. Each `enter` is answered in its order; a refusal without a key may have
+    /// been the answer of one before.
+    fn answered(&mut self, room: &str, frame: &Value) -> Result<View, String> {
+        let asked = self.asked.entry(room.to_owned()).or_default();
+        let epoch = frame["epoch"].as_str();
+        let last = asked.n_refused.min(asked.after.len().saturating_sub(1));
+        let mut fault = None;
+        for idx in (0..=last).rev() {
+            let after = match asked.after.get(idx) {
+                Some((Some(named), after)) if Some(named.as_str()) == epoch => *after,
+                Some((None, after)) => *after,
+                _ => None,
+            };
+            match View::entered(frame, after) {
+                Ok(view) => {
+                    asked.after.drain(..asked.after.len().min(idx + 1));
+                    asked.n_refused = (asked.n_refused - idx).min(asked.after.len());
+                    return Ok(view);
+                }
+                Err(found) => fault = fault.or(Some(found)),
+            }
+        }
+        Err(fault.unwrap_or_default())
     }
 
     /// The next frame.

@@ -34,6 +34,7 @@ on_both!(
     what_needs_a_room_is_not_entered_before_and_after,
     p5_a_person_has_another_id_in_every_room_and_may_wear_another_name,
     a_person_with_two_tabs_reads_in_both,
+    each_enter_is_answered_however_many_are_sent_at_once,
 );
 
 async fn welcome_says_who_one_is_and_what_the_limits_are(db: Db) -> anyhow::Result<()> {
@@ -324,6 +325,53 @@ async fn a_person_with_two_tabs_reads_in_both(db: Db) -> anyhow::Result<()> {
     assert_eq!(said["seq"], seq);
     assert_eq!(left.hears("片方から").await?["from"], said["from"]);
     Ok(())
+}
+
+async fn each_enter_is_answered_however_many_are_sent_at_once(db: Db) -> anyhow::Result<()> {
+    const ROUNDS: u64 = 20;
+    let house = House::new(db).await?;
+    let node = house.start().await?;
+    let room = node.room();
+    let mut speaker = node.tojisha("はなす").await?.enter(room).await?;
+    let mut socket = node.tojisha("せっかち").await?.connect().await?;
+    // What each asks for is another thing, and somebody speaks meanwhile.
+    for round in 1..=ROUNDS {
+        let seq = speaker
+            .say_kept(room, &format!("s{round}"), "そのあいだにも")
+            .await?;
+        for after in [Some(seq), None, Some(0)] {
+            let mut enter = json!({"type": "enter", "room": room});
+            if let Some(after) = after {
+                enter["after"] = after.into();
+            }
+            socket.send(&enter).await?;
+        }
+        let heard = socket.barrier().await?;
+        let entered: Vec<&Value> = of_room(&heard, "entered", room).collect();
+        assert_eq!(entered.len(), 3, "{heard:#?}");
+        let first = |entered: &Value| entered["messages"][0]["seq"].as_u64();
+        assert_eq!(first(entered[0]), None, "all was seen: {}", entered[0]);
+        assert_eq!(first(entered[2]), Some(1), "nothing was: {}", entered[2]);
+        assert!(entered.iter().all(|entered| entered["last_seq"] == seq));
+    }
+    // Whoever goes before they are in hears that, too.
+    for kind in ["enter", "enter", "leave", "enter"] {
+        socket.send(&json!({"type": kind, "room": room})).await?;
+    }
+    let heard = socket.barrier().await?;
+    let n_refused = of_room(&heard, "refused", room).count();
+    let n_entered = of_room(&heard, "entered", room).count();
+    assert_eq!(n_refused + n_entered, 3, "{heard:#?}");
+    assert_eq!(of_room(&heard, "left", room).count(), 1, "{heard:#?}");
+    socket.say_kept(room, "k1", "入りました").await?;
+    speaker.hears("入りました").await?;
+    Ok(())
+}
+
+/// The frames of that type and room, in order.
+fn of_room<'f>(frames: &'f [Value], kind: &str, room: &str) -> impl Iterator<Item = &'f Value> {
+    let is_one = move |frame: &&Value| frame["type"] == kind && frame["room"] == room;
+    frames.iter().filter(is_one)
 }
 
 /// A refusal without what must differ: the room asked for.
