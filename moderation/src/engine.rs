@@ -218,6 +218,10 @@ impl Engine {
         self.take_detectors(scratch, None, &mut assessment);
         // A name is a word or two, and what was learned is of sentences: it would stop half of all names.
         if context.place != Place::Name && self.weigh(scratch) {
+            if scratch.detectors.has_public_number() {
+                // What was learned knows no public numbers: it only sees that there is one.
+                scratch.scores.certainty[Category::Contact as usize] = 0.0;
+            }
             self.take_scores(&scratch.scores, &mut assessment);
         }
         if !context.recent.is_empty() {

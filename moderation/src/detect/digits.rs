@@ -1,6 +1,8 @@
 //! Telephone numbers in any spelling: digits, 漢数字, readings in kana, letters that look like digits, covered digits; with
 //! anything between them, in one line or over several, forwards or backwards.
 
+use std::cell::Cell;
+
 use super::{Detected, Detector};
 use crate::fold::{Break, Folded, Script, is_kana, numeral};
 use crate::lexicon::Public;
@@ -30,6 +32,8 @@ pub(crate) struct Chunk {
 pub(crate) struct Digits {
     values: Vec<u8>,
     chunks: Vec<Chunk>,
+    /// A number that is public was met, and passed.
+    has_public: Cell<bool>,
 }
 
 impl Digits {
@@ -48,10 +52,16 @@ impl Digits {
         &self.values[chunk.first..chunk.first + chunk.n]
     }
 
+    /// Whether a number that is public was met, and passed.
+    pub fn has_public(&self) -> bool {
+        self.has_public.get()
+    }
+
     /// Reads the digits of a line.
     pub fn read(&mut self, line: &Folded) {
         self.values.clear();
         self.chunks.clear();
+        self.has_public.set(false);
         let units = &line.units;
         let mut at = 0;
         while at < units.len() {
@@ -166,7 +176,9 @@ impl Digits {
             let kind = kind(line, digits, groups, filled, next_is_near)
                 .or_else(|| backwards(line, digits, groups));
             let Some(kind) = kind else { continue };
-            if kind != Detector::Phone || !is_public(digits, public, more) {
+            if kind == Detector::Phone && is_public(digits, public, more) {
+                self.has_public.set(true);
+            } else {
                 found.push(Detected {
                     by: kind,
                     from: with_plus(line, start.from),

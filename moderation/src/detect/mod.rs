@@ -114,6 +114,11 @@ impl Detectors {
         });
     }
 
+    /// Whether the line names a number that is public: it says so for good reason, and is no contact for having it.
+    pub fn has_public_number(&self) -> bool {
+        self.digits.has_public()
+    }
+
     /// Whether the line has anything of a number in it.
     pub fn any_digits(&self) -> bool {
         self.digits.any()
