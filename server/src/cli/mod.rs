@@ -7,6 +7,7 @@ mod inventory;
 mod moderate;
 mod samples;
 mod serve;
+mod staff;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,8 +62,9 @@ enum Command {
     Audit(AuditCommand),
     /// Look whether all that is needed is there, and print the settings.
     Doctor(DoctorArgs),
-    /// Accounts of people with powers (not built yet).
-    Staff(NotYet),
+    /// Accounts of people with powers.
+    #[command(subcommand)]
+    Staff(staff::StaffCommand),
     /// Judge lines from standard input; check and measure the rules.
     Moderate(moderate::ModerateArgs),
     /// What is kept, how much of it, since when, and when it ends.
@@ -160,7 +162,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&common, &args).await,
         Command::Moderate(args) => moderate::run(&args),
         Command::Inventory(args) => inventory::run(&common, &args).await,
-        Command::Staff(_) | Command::Key(_) | Command::Backup(_) | Command::Restore(_) => {
+        Command::Staff(command) => staff::run(&common, &command).await,
+        Command::Key(_) | Command::Backup(_) | Command::Restore(_) => {
             anyhow::bail!("this command is not built yet")
         }
     }

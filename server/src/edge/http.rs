@@ -23,7 +23,8 @@ use super::pages::{self, Look, Page, View, assets};
 use super::problem::{Code, Problem};
 use super::state::{Edge, EdgeState};
 use super::{
-    identity_api, identity_pages, rooms_api, rooms_pages, schedule, staff_pages, still_pages, ws,
+    identity_api, identity_pages, join_pages, rooms_api, rooms_pages, schedule, staff_pages,
+    still_pages, ws,
 };
 use crate::features::gatherings;
 use crate::platform::clock::wait_ms;
@@ -231,7 +232,7 @@ async fn admit(edge: &Edge, request: Request) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
     // The length of a packed answer tells of its content: what answers a form (the eight words, a refused line) and
     // the page with the first secret are sent as they are.
-    if parts.method != Method::GET || parts.uri.path().starts_with("/s/first/") {
+    if parts.method != Method::GET || join_pages::holds_secret(parts.uri.path()) {
         parts.headers.remove(header::ACCEPT_ENCODING);
     }
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {

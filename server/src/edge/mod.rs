@@ -6,6 +6,7 @@ pub mod identity_api;
 pub mod identity_pages;
 #[cfg(test)]
 mod identity_tests;
+mod join_pages;
 pub mod listen;
 pub mod measures;
 pub mod pages;

@@ -168,7 +168,9 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::BadName(_) => Self::new(Code::BadName),
-            Refusal::BadPassword(_) | Refusal::BadId => Self::new(Code::BadRequest),
+            Refusal::BadPassword(_) | Refusal::BadId | Refusal::BadRole => {
+                Self::new(Code::BadRequest)
+            }
             Refusal::BadLogin => Self::new(Code::BadLogin),
             Refusal::NotForThis | Refusal::Settled => Self::new(Code::NotAllowed),
             Refusal::BadSlip => Self::new(Code::BadSlip),

@@ -1,4 +1,4 @@
-//! The pages by which people with powers come in: login, and the one-time address of the first manager.
+//! The pages by which people with powers come in: login, and the day they see; one-time addresses are in `join_pages`.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::identity_pages::replace;
+use super::join_pages;
 use super::pages::help_lines::HelpLinesPage;
-use super::pages::staff::{DutyRoom, First, Login, OnCallHere, Today};
+use super::pages::staff::{DutyRoom, Login, OnCallHere, Today};
 use super::pages::{AlertRow, Desk, HoldRow, Page, texts};
 use super::problem::{Code, Problem};
 use super::session::cookie;
@@ -24,15 +25,13 @@ use crate::features::alerts;
 use crate::features::audit::Entry;
 use crate::features::care;
 use crate::features::gatherings::{self, RoomRow};
-use crate::features::identity::{FirstManager, Refusal, Session, SignedIn, TotpSecret};
+use crate::features::identity::{Session, SignedIn};
 use crate::features::rooms::{self, duty};
 use crate::permit::{self, Action, Actor, Duty};
 use crate::platform::ids::{AlertId, RoomId, StaffId};
 use crate::platform::store::Stored;
 use crate::protocol::{HoldReason, Role, RoleKind, RoomState};
 
-/// What stands under the QR code in the app, until an id is chosen.
-const FIRST_ACCOUNT: &str = "manager";
 const LOGIN: &str = "/s";
 /// Where a person with powers sees their day.
 pub const TODAY: &str = "/s/today";
@@ -48,10 +47,11 @@ pub fn staff() -> Router<EdgeState> {
         .merge(slip_pages::staff())
         .route("/s/alerts/{id}", post(alert_seen).get(to_today))
         .route("/s/on-call/{id}", post(on_call).get(to_today))
-        .route("/s/first/{token}", get(first_form).post(first))
+        .merge(join_pages::joining())
 }
 
-fn staff_page(visitor: &Visitor) -> Page {
+/// What every page for people with powers knows.
+pub fn staff_page(visitor: &Visitor) -> Page {
     Page {
         staff: true,
         ..visitor.page()
@@ -386,86 +386,8 @@ async fn login(
     }
 }
 
-async fn first_form(
-    State(edge): State<EdgeState>,
-    visitor: Visitor,
-    Path(token): Path<String>,
-) -> Response {
-    match edge.identity.first_manager_totp(&token).await {
-        Ok(Some(totp)) => {
-            let view = first_view(&visitor, token, &totp, &FirstFields::default());
-            html(StatusCode::OK, &view)
-        }
-        // One answer for an address that was used, is old, or never was.
-        Ok(None) => visitor.problem(&Code::NotFound.into(), "/s", None),
-        Err(error) => visitor.problem(&error.into(), "/s", None),
-    }
-}
-
-#[derive(Default, Deserialize)]
-struct FirstFields {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    password: String,
-    #[serde(default)]
-    totp: String,
-}
-
-async fn first(
-    State(edge): State<EdgeState>,
-    visitor: Visitor,
-    network: Network,
-    Path(token): Path<String>,
-    form: Result<Form<FirstFields>, FormRejection>,
-) -> Response {
-    let typed = fields(form);
-    let totp = match edge.identity.first_manager_totp(&token).await {
-        Ok(Some(totp)) => totp,
-        Ok(None) => return visitor.problem(&Code::NotFound.into(), "/s", None),
-        Err(error) => return visitor.problem(&error.into(), "/s", None),
-    };
-    if let Err(problem) = network.limit_login(&edge, FIRST_ACCOUNT).await {
-        return visitor.problem(&problem, &format!("/s/first/{token}"), None);
-    }
-    let manager = FirstManager {
-        id: typed.id.clone(),
-        name: typed.name.clone(),
-        password: typed.password.clone(),
-        totp: typed.totp.clone(),
-    };
-    match edge.identity.claim_first_manager(&token, manager).await {
-        Ok(signed_in) => come_in(&edge, &visitor, &signed_in).await,
-        Err(Refusal::BadLogin | Refusal::BadPassword(_) | Refusal::BadName(_) | Refusal::BadId) => {
-            let mut view = first_view(&visitor, token, &totp, &typed);
-            view.refusal = Some(texts::t("first.bad").to_owned());
-            html(StatusCode::UNPROCESSABLE_ENTITY, &view)
-        }
-        Err(
-            refusal @ (Refusal::NotForThis
-            | Refusal::Settled
-            | Refusal::BadSlip
-            | Refusal::Busy
-            | Refusal::Store(_)),
-        ) => visitor.problem(&refusal.into(), &format!("/s/first/{token}"), None),
-    }
-}
-
-fn first_view(visitor: &Visitor, token: String, totp: &TotpSecret, typed: &FirstFields) -> First {
-    First {
-        page: staff_page(visitor),
-        token,
-        id: typed.id.clone(),
-        name: typed.name.clone(),
-        qr_svg: totp.qr_svg(FIRST_ACCOUNT).to_string(),
-        totp_secret: totp.base32().to_string(),
-        refusal: None,
-    }
-}
-
-async fn come_in(edge: &Edge, visitor: &Visitor, signed_in: &SignedIn) -> Response {
+/// Sets the cookie of a session that was just made, in place of the one that was there.
+pub async fn come_in(edge: &Edge, visitor: &Visitor, signed_in: &SignedIn) -> Response {
     if let Err(problem) = replace(edge, visitor.session.as_ref()).await {
         return visitor.problem(&problem, "/s", None);
     }

@@ -160,14 +160,20 @@ impl Today {
     }
 }
 
-/// `/s/first/{token}`. POST fields: `id`, `name`, `password`, `totp`.
+/// `/s/first/{token}` and `/s/join/{token}`. POST fields: `password`, `totp`, and `id`, `name` where `asks_who`.
 #[derive(Clone, Template)]
 #[template(path = "first.html")]
 pub struct First {
     /// What every page knows, with `staff` set.
     pub page: Page,
-    /// The token of the one-time address.
-    pub token: String,
+    /// The one-time address.
+    pub path: String,
+    /// Whether it makes the first manager.
+    pub is_first: bool,
+    /// Whether an account is made; otherwise a second factor is set anew.
+    pub asks_who: bool,
+    /// Whether the password is a new one; otherwise it is the one they have.
+    pub new_password: bool,
     /// What was typed as id.
     pub id: String,
     /// What was typed as name.
@@ -189,7 +195,10 @@ impl First {
                 staff: true,
                 ..Page::default()
             },
-            token: "t1".into(),
+            path: "/s/first/t1".into(),
+            is_first: true,
+            asks_who: true,
+            new_password: true,
             id: String::new(),
             name: String::new(),
             qr_svg: "<svg viewBox=\"0 0 8 8\"><path d=\"M0 0h8v8H0z\"/></svg>".into(),

@@ -314,6 +314,19 @@ pub async fn take_off_call(tx: &mut Tx, id: &RoomId, staff: &StaffId) -> Stored<
     queries::take_off_call(tx, id, staff).await
 }
 
+/// Somebody has left for good: they are on no roster and on call for nothing any more.
+///
+/// # Errors
+/// As the store's.
+pub async fn leave(db: &Db, staff: &StaffId) -> Stored<()> {
+    let staff = staff.clone();
+    db.write(move |tx| {
+        let staff = staff.clone();
+        Box::pin(async move { queries::leave(tx, &staff).await })
+    })
+    .await
+}
+
 /// Whether somebody accepted to be on call for a gathering.
 ///
 /// # Errors

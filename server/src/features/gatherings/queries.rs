@@ -48,6 +48,8 @@ statements! {
     ON_CALL = "SELECT o.phone_until_ms, MAX(l.until_ms) FROM on_call o LEFT JOIN staff_lease l ON l.staff_id = o.staff_id \
                WHERE o.gathering_id = $1 GROUP BY o.staff_id, o.phone_until_ms";
     TAKE_OFF_CALL = "DELETE FROM on_call WHERE gathering_id = $1 AND staff_id = $2";
+    LEAVE_CALLS = "DELETE FROM on_call WHERE staff_id = $1";
+    LEAVE_ROSTERS = "DELETE FROM roster WHERE staff_id = $1";
     ON_CALL_OF = "SELECT COUNT(*) FROM on_call WHERE gathering_id = $1 AND staff_id = $2";
     STAFF_HERE = "INSERT INTO staff_lease (staff_id, conn, node, until_ms) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT (staff_id, conn) DO UPDATE SET until_ms = excluded.until_ms";
@@ -301,4 +303,10 @@ pub(super) async fn roster_roles(db: &Db, id: &RoomId) -> Stored<Vec<(RoleKind, 
             Ok((role, duty))
         })
         .collect()
+}
+
+/// Takes somebody off every roster and off call everywhere.
+pub(super) async fn leave(tx: &mut Tx, staff: &StaffId) -> Stored<()> {
+    on_tx!(tx, c => query(LEAVE_CALLS).bind(staff).execute(c).await.map(|_| ()))?;
+    on_tx!(tx, c => query(LEAVE_ROSTERS).bind(staff).execute(c).await.map(|_| ()))
 }

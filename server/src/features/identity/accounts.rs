@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::password::{Password, PasswordHash};
-use super::queries::{self, NewStaff, RoleRow};
+use super::queries::{self, NewStaff, RoleRow, StaffRow};
 use super::session::Session;
 use super::sessions::Owner;
 use super::totp::{TotpSecret, TotpStep};
@@ -21,6 +21,8 @@ use crate::protocol::{Device, Role, RoleKind};
 const FIRST_MANAGER: &str = "first_manager";
 /// Who made an account that nobody with powers made.
 const BY_SYSTEM: &str = "system";
+/// Who did what was done on the operator's command line.
+pub(super) const BY_CONSOLE: &str = "console";
 
 /// An account that shall be.
 #[derive(Clone, Debug)]
@@ -51,9 +53,9 @@ pub struct FirstManager {
 }
 
 /// An account's row before it is written, checked and hashed.
-struct Made {
-    row: NewStaff,
-    entry: Entry,
+pub(super) struct Made {
+    pub(super) row: NewStaff,
+    pub(super) entry: Entry,
 }
 
 impl Identity {
@@ -103,15 +105,7 @@ impl Identity {
             Some(id) => queries::staff(&self.db, id).await?,
             None => None,
         };
-        let hash = row
-            .as_ref()
-            .map(|row| PasswordHash::new(row.password.clone()));
-        let tried = Password::tried(password);
-        let pepper = self.keys.password_pepper();
-        let fits = self
-            .staff_hashing
-            .run(move || tried.slow_verify(hash.as_ref(), &pepper))
-            .await?;
+        let fits = self.fits(row.as_ref(), password).await?;
         let (Some(id), Some(row)) = (id, row) else {
             return Err(Refusal::BadLogin);
         };
@@ -225,13 +219,16 @@ impl Identity {
     }
 
     /// Takes the step, if there is one, makes the session and writes the entry, all or nothing.
-    async fn start_staff(
+    pub(super) async fn start_staff(
         &self,
         id: StaffId,
         name: Name,
         step: Option<TotpStep>,
     ) -> Result<SignedIn, Refusal> {
         let roles = self.roles(&id).await?;
+        if roles.is_empty() {
+            return Err(Refusal::BadLogin);
+        }
         let (session, cookie) = self.new_session(Owner::Staff(id.clone()), Device::Shared);
         let session_id = session.id.clone();
         let entry = Entry {
@@ -278,15 +275,15 @@ impl Identity {
         })
     }
 
-    async fn made(&self, account: NewAccount) -> Result<Made, Refusal> {
+    pub(super) async fn made(&self, account: NewAccount) -> Result<Made, Refusal> {
         let id = StaffId::parse(account.id.trim()).ok_or(Refusal::BadId)?;
+        // The record would take them for these.
+        if [BY_SYSTEM, BY_CONSOLE].contains(&id.as_str()) {
+            return Err(Refusal::BadId);
+        }
         let name = Name::of_staff(&account.name)?;
-        let password = Password::parse(&account.password)?;
-        let pepper = self.keys.password_pepper();
-        let chance = Arc::clone(&self.chance);
-        let hash = self
-            .staff_hashing
-            .run(move || password.slow_hash(&pepper, &*chance))
+        let password = self
+            .password_hash(Password::parse(&account.password)?)
             .await?;
         let entry = Entry {
             actor: BY_SYSTEM.to_owned(),
@@ -297,18 +294,51 @@ impl Identity {
         };
         let row = NewStaff {
             name: name.as_str().to_owned(),
-            password: hash.as_phc().to_owned(),
-            totp_sealed: sealing::seal(
-                &self.keys.staff,
-                &Place::of("staff", id.as_str(), "totp_sealed"),
-                account.totp.as_bytes(),
-                &*self.chance,
-            ),
+            password,
+            totp_sealed: self.seal_totp(&id, &account.totp),
             made: self.clock.now(),
             roles: account.roles.iter().map(role_row).collect(),
             id,
         };
         Ok(Made { row, entry })
+    }
+
+    /// What the store keeps of a password.
+    pub(super) async fn password_hash(&self, password: Password) -> Result<String, Refusal> {
+        let pepper = self.keys.password_pepper();
+        let chance = Arc::clone(&self.chance);
+        let hash = self
+            .staff_hashing
+            .run(move || password.slow_hash(&pepper, &*chance))
+            .await?;
+        Ok(hash.as_phc().to_owned())
+    }
+
+    /// Whether a password is that of an account that has not ended.
+    pub(super) async fn password_fits(
+        &self,
+        id: &StaffId,
+        password: &str,
+    ) -> Result<bool, Refusal> {
+        let row = queries::staff(&self.db, id).await?;
+        self.fits(row.as_ref(), password).await
+    }
+
+    /// The same work whether there is an account or not.
+    async fn fits(&self, row: Option<&StaffRow>, password: &str) -> Result<bool, Refusal> {
+        let hash = row.map(|row| PasswordHash::new(row.password.clone()));
+        let tried = Password::tried(password);
+        let pepper = self.keys.password_pepper();
+        let fits = self
+            .staff_hashing
+            .run(move || tried.slow_verify(hash.as_ref(), &pepper))
+            .await?;
+        Ok(fits)
+    }
+
+    pub(super) fn seal_totp(&self, id: &StaffId, totp: &TotpSecret) -> Vec<u8> {
+        let place = Place::of("staff", id.as_str(), "totp_sealed");
+        sealing::seal(&self.keys.staff, &place, totp.as_bytes(), &*self.chance)
     }
 
     fn unseal_totp(&self, id: &StaffId, sealed: &[u8]) -> Stored<TotpSecret> {
@@ -324,30 +354,31 @@ impl Identity {
             })
     }
 
-    fn totp_of_token(&self, token: &str) -> TotpSecret {
+    pub(super) fn totp_of_token(&self, token: &str) -> TotpSecret {
         let tag = Zeroizing::new(self.keys.staff.tag(token.as_bytes()));
         TotpSecret::from_bytes(&tag[..20]).expect("20 bytes are 20 bytes")
     }
 }
 
 /// An id that is there already; everything else stays what it is.
-fn taken(error: StoreError) -> Refusal {
+pub(super) fn taken(error: StoreError) -> Refusal {
     match error {
         StoreError::Conflict { .. } => Refusal::BadId,
         error => Refusal::Store(error),
     }
 }
 
-fn role_row(role: &Role) -> RoleRow {
+pub(super) fn role_row(role: &Role) -> RoleRow {
     RoleRow {
         role: role.role.as_str().to_owned(),
         audience: role.audience.map_or("", |side| side.as_str()).to_owned(),
         specialist: role.specialist.unwrap_or(false),
+        ends_ms: None,
     }
 }
 
 /// Roles as the audit log has them: `moderator/family coordinator`.
-fn roles_text(roles: &[Role]) -> String {
+pub(super) fn roles_text(roles: &[Role]) -> String {
     let words: Vec<String> = roles
         .iter()
         .map(|role| match role.audience {

@@ -10,6 +10,9 @@ mod handles;
 mod hashing;
 pub mod name;
 pub mod password;
+mod people;
+#[cfg(test)]
+mod people_tests;
 mod queries;
 pub mod recovery;
 mod session;
@@ -24,6 +27,7 @@ pub use accounts::{FirstManager, NewAccount};
 pub use handles::{Newcomer, Removal};
 pub use name::{BadName, Name};
 pub use password::BadPassword;
+pub use people::{By, Invite, Join, JoinKind, OneTime, Pending, Person, State, Term};
 pub use queries::STATEMENTS;
 pub use recovery::{BadCode, RecoveryCode};
 pub use session::{HandleFacts, Session, SessionSettings};
@@ -69,6 +73,9 @@ pub enum Refusal {
     /// The id of an account is taken, or cannot be one.
     #[error("the id cannot be used")]
     BadId,
+    /// A role without its side, with one that is not its own, with an end that is past; or no role at all.
+    #[error("a role does not hold together")]
+    BadRole,
     /// A slip that opens nothing: one answer for every reason.
     #[error("no slip opens this")]
     BadSlip,

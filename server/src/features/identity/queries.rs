@@ -55,6 +55,12 @@ statements! {
                   ON CONFLICT (id) DO NOTHING";
     END_EXPIRED = "INSERT INTO session_ended (id, at_ms) SELECT id, CAST($1 AS BIGINT) FROM session WHERE ends_ms <= $1 \
                    ON CONFLICT (id) DO NOTHING";
+    // A session that was made before a role of its owner ended; one made afterwards knows the roles that are left.
+    END_BY_ROLE = "INSERT INTO session_ended (id, at_ms) SELECT s.id, CAST($1 AS BIGINT) FROM session s WHERE EXISTS \
+                   (SELECT 1 FROM staff_role r WHERE r.staff_id = s.staff_id AND r.ends_ms <= $1 AND r.ends_ms > s.made_ms) \
+                   ON CONFLICT (id) DO NOTHING";
+    DELETE_BY_ROLE = "DELETE FROM session WHERE EXISTS (SELECT 1 FROM staff_role r WHERE r.staff_id = session.staff_id \
+                      AND r.ends_ms <= $1 AND r.ends_ms > session.made_ms) RETURNING id";
     DELETE_SESSION = "DELETE FROM session WHERE id = $1 RETURNING id";
     DELETE_HANDLES_SESSIONS = "DELETE FROM session WHERE handle_id = $1 RETURNING id";
     DELETE_STAFFS_SESSIONS = "DELETE FROM session WHERE staff_id = $1 RETURNING id";
@@ -65,11 +71,28 @@ statements! {
     N_STAFF = "SELECT COUNT(*) FROM staff";
     INSERT_STAFF = "INSERT INTO staff (id, name, password, totp_sealed, totp_step, made_ms, ended_ms) \
                     VALUES ($1, $2, $3, $4, 0, $5, NULL)";
-    INSERT_ROLE = "INSERT INTO staff_role (staff_id, role, audience, specialist) VALUES ($1, $2, $3, $4)";
+    INSERT_ROLE = "INSERT INTO staff_role (staff_id, role, audience, specialist, ends_ms) VALUES ($1, $2, $3, $4, $5)";
     STAFF = "SELECT name, password, totp_sealed FROM staff WHERE id = $1 AND ended_ms IS NULL";
-    ROLES = "SELECT role, audience, specialist FROM staff_role WHERE staff_id = $1 ORDER BY role, audience";
+    ROLES = "SELECT role, audience, specialist, ends_ms FROM staff_role WHERE staff_id = $1 AND (ends_ms IS NULL OR ends_ms > $2) \
+             ORDER BY role, audience";
     // Only a later step is taken, so a code is good once, on whichever node.
     TAKE_STEP = "UPDATE staff SET totp_step = $2 WHERE id = $1 AND totp_step < $2 AND ended_ms IS NULL";
+
+    ALL_STAFF = "SELECT id, name, ended_ms FROM staff ORDER BY made_ms, id";
+    ALL_ROLES = "SELECT staff_id AS owner, role, audience, specialist, ends_ms FROM staff_role ORDER BY role, audience";
+    END_STAFF = "UPDATE staff SET ended_ms = $2 WHERE id = $1 AND ended_ms IS NULL";
+    SET_FACTOR = "UPDATE staff SET totp_sealed = $2, totp_step = 0, password = COALESCE($3, password) \
+                  WHERE id = $1 AND ended_ms IS NULL";
+    INSERT_INVITE = "INSERT INTO staff_invite (id, hash, staff_id, name, new_password, made_ms, ends_ms) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT_INVITE_ROLE = "INSERT INTO staff_invite_role (invite_id, role, audience, specialist, ends_ms) VALUES ($1, $2, $3, $4, $5)";
+    INVITE = "SELECT id, staff_id, name, new_password, ends_ms FROM staff_invite WHERE hash = $1 AND ends_ms > $2";
+    INVITES = "SELECT id, staff_id, name, new_password, ends_ms FROM staff_invite WHERE ends_ms > $1 ORDER BY made_ms, id";
+    INVITE_ROLES = "SELECT role, audience, specialist, ends_ms FROM staff_invite_role WHERE invite_id = $1 ORDER BY role, audience";
+    TAKE_INVITE = "DELETE FROM staff_invite WHERE hash = $1 AND ends_ms > $2";
+    DELETE_INVITE = "DELETE FROM staff_invite WHERE id = $1";
+    DELETE_INVITES_OF = "DELETE FROM staff_invite WHERE staff_id = $1";
+    DELETE_OLD_INVITES = "DELETE FROM staff_invite WHERE ends_ms <= $1";
 
     META = "SELECT value FROM meta WHERE name = $1";
     SET_META = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -134,6 +157,7 @@ pub(super) struct RoleRow {
     pub(super) role: String,
     pub(super) audience: String,
     pub(super) specialist: bool,
+    pub(super) ends_ms: Option<Millis>,
 }
 
 pub(super) async fn insert_handle(tx: &mut Tx, handle: &NewHandle, standing: &str) -> Stored<()> {
@@ -294,6 +318,11 @@ pub(super) async fn end_expired(tx: &mut Tx, now: Millis) -> Stored<Vec<SessionI
     on_tx!(tx, c => query_scalar::<_, SessionId>(DELETE_EXPIRED).bind(now).fetch_all(c).await)
 }
 
+pub(super) async fn end_by_role(tx: &mut Tx, now: Millis) -> Stored<Vec<SessionId>> {
+    on_tx!(tx, c => query(END_BY_ROLE).bind(now).execute(c).await.map(|_| ()))?;
+    on_tx!(tx, c => query_scalar::<_, SessionId>(DELETE_BY_ROLE).bind(now).fetch_all(c).await)
+}
+
 pub(super) async fn ended_since(db: &Db, since: Millis) -> Stored<Vec<SessionId>> {
     read!(db, p => query_scalar::<_, SessionId>(ENDED_SINCE).bind(since).fetch_all(p).await)
 }
@@ -316,7 +345,7 @@ pub(super) async fn insert_staff(tx: &mut Tx, staff: &NewStaff) -> Stored<()> {
         .execute(c).await.map(|_| ()))?;
     for role in &staff.roles {
         on_tx!(tx, c => query(INSERT_ROLE)
-            .bind(&staff.id).bind(&role.role).bind(&role.audience).bind(role.specialist)
+            .bind(&staff.id).bind(&role.role).bind(&role.audience).bind(role.specialist).bind(role.ends_ms)
             .execute(c).await.map(|_| ()))?;
     }
     Ok(())
@@ -326,8 +355,9 @@ pub(super) async fn staff(db: &Db, id: &StaffId) -> Stored<Option<StaffRow>> {
     read!(db, p => query_as::<_, StaffRow>(STAFF).bind(id).fetch_optional(p).await)
 }
 
-pub(super) async fn roles(db: &Db, id: &StaffId) -> Stored<Vec<RoleRow>> {
-    read!(db, p => query_as::<_, RoleRow>(ROLES).bind(id).fetch_all(p).await)
+/// Those that have not ended.
+pub(super) async fn roles(db: &Db, id: &StaffId, now: Millis) -> Stored<Vec<RoleRow>> {
+    read!(db, p => query_as::<_, RoleRow>(ROLES).bind(id).bind(now).fetch_all(p).await)
 }
 
 /// Whether the step was later than the last one.
@@ -350,4 +380,104 @@ pub(super) async fn take_meta(tx: &mut Tx, name: &str, value: &str) -> Stored<bo
 
 pub(super) async fn delete_meta(tx: &mut Tx, name: &str) -> Stored<()> {
     on_tx!(tx, c => query(DELETE_META).bind(name).execute(c).await.map(|_| ()))
+}
+
+#[derive(FromRow)]
+pub(super) struct PersonRow {
+    pub(super) id: StaffId,
+    pub(super) name: String,
+    pub(super) ended_ms: Option<Millis>,
+}
+
+#[derive(FromRow)]
+pub(super) struct OwnedRole {
+    pub(super) owner: StaffId,
+    #[sqlx(flatten)]
+    pub(super) role: RoleRow,
+}
+
+/// A one-time address that shall be; with `staff_id` it is for somebody who has an account.
+pub(super) struct NewInvite {
+    pub(super) id: String,
+    pub(super) hash: String,
+    pub(super) staff_id: Option<StaffId>,
+    pub(super) name: String,
+    pub(super) new_password: bool,
+    pub(super) made: Millis,
+    pub(super) ends: Millis,
+    pub(super) roles: Vec<RoleRow>,
+}
+
+#[derive(FromRow)]
+pub(super) struct InviteRow {
+    pub(super) id: String,
+    pub(super) staff_id: Option<StaffId>,
+    pub(super) name: String,
+    pub(super) new_password: bool,
+    pub(super) ends_ms: Millis,
+}
+
+pub(super) async fn all_staff(db: &Db) -> Stored<Vec<PersonRow>> {
+    read!(db, p => query_as::<_, PersonRow>(ALL_STAFF).fetch_all(p).await)
+}
+
+pub(super) async fn all_roles(db: &Db) -> Stored<Vec<OwnedRole>> {
+    read!(db, p => query_as::<_, OwnedRole>(ALL_ROLES).fetch_all(p).await)
+}
+
+/// Whether the account was there and had not ended.
+pub(super) async fn end_staff(tx: &mut Tx, id: &StaffId, now: Millis) -> Stored<bool> {
+    on_tx!(tx, c => query(END_STAFF).bind(id).bind(now).execute(c).await.map(|r| r.rows_affected() == 1))
+}
+
+/// Sets the second factor, and the password where one is given.
+pub(super) async fn set_factor(
+    tx: &mut Tx,
+    id: &StaffId,
+    totp_sealed: &[u8],
+    password: Option<&str>,
+) -> Stored<bool> {
+    on_tx!(tx, c => query(SET_FACTOR).bind(id).bind(totp_sealed).bind(password)
+        .execute(c).await.map(|r| r.rows_affected() == 1))
+}
+
+pub(super) async fn insert_invite(tx: &mut Tx, invite: &NewInvite) -> Stored<()> {
+    on_tx!(tx, c => query(INSERT_INVITE)
+        .bind(&invite.id).bind(&invite.hash).bind(&invite.staff_id).bind(&invite.name).bind(invite.new_password)
+        .bind(invite.made).bind(invite.ends).execute(c).await.map(|_| ()))?;
+    for role in &invite.roles {
+        on_tx!(tx, c => query(INSERT_INVITE_ROLE)
+            .bind(&invite.id).bind(&role.role).bind(&role.audience).bind(role.specialist).bind(role.ends_ms)
+            .execute(c).await.map(|_| ()))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn invite(db: &Db, hash: &str, now: Millis) -> Stored<Option<InviteRow>> {
+    read!(db, p => query_as::<_, InviteRow>(INVITE).bind(hash).bind(now).fetch_optional(p).await)
+}
+
+pub(super) async fn invites(db: &Db, now: Millis) -> Stored<Vec<InviteRow>> {
+    read!(db, p => query_as::<_, InviteRow>(INVITES).bind(now).fetch_all(p).await)
+}
+
+pub(super) async fn invite_roles(db: &Db, id: &str) -> Stored<Vec<RoleRow>> {
+    read!(db, p => query_as::<_, RoleRow>(INVITE_ROLES).bind(id).fetch_all(p).await)
+}
+
+/// Whether it was still good; it is gone then.
+pub(super) async fn take_invite(tx: &mut Tx, hash: &str, now: Millis) -> Stored<bool> {
+    on_tx!(tx, c => query(TAKE_INVITE).bind(hash).bind(now).execute(c).await.map(|r| r.rows_affected() == 1))
+}
+
+pub(super) async fn delete_invite(tx: &mut Tx, id: &str) -> Stored<bool> {
+    on_tx!(tx, c => query(DELETE_INVITE).bind(id).execute(c).await.map(|r| r.rows_affected() == 1))
+}
+
+pub(super) async fn delete_invites_of(tx: &mut Tx, id: &StaffId) -> Stored<()> {
+    on_tx!(tx, c => query(DELETE_INVITES_OF).bind(id).execute(c).await.map(|_| ()))
+}
+
+pub(super) async fn delete_old_invites(tx: &mut Tx, now: Millis) -> Stored<()> {
+    on_tx!(tx, c => query(DELETE_OLD_INVITES).bind(now).execute(c).await.map(|_| ()))
 }

@@ -23,6 +23,8 @@ pub struct SessionSettings {
     pub staff_ms: i64,
     /// After かくす: this long, unless it is used again.
     pub hidden_ms: i64,
+    /// A one-time address of somebody with powers: this long after it was made.
+    pub invite_ms: i64,
 }
 
 impl From<&crate::platform::settings::Sessions> for SessionSettings {
@@ -32,6 +34,7 @@ impl From<&crate::platform::settings::Sessions> for SessionSettings {
             shared_idle_ms: settings.shared_minutes * MINUTE_MS,
             staff_ms: settings.staff_hours * 60 * MINUTE_MS,
             hidden_ms: settings.hidden_minutes * MINUTE_MS,
+            invite_ms: settings.invite_days * DAY_MS,
         }
     }
 }
@@ -43,6 +46,7 @@ impl Default for SessionSettings {
             shared_idle_ms: 30 * MINUTE_MS,
             staff_ms: 10 * 60 * MINUTE_MS,
             hidden_ms: 30 * MINUTE_MS,
+            invite_ms: 7 * DAY_MS,
         }
     }
 }
@@ -194,6 +198,7 @@ mod tests {
         shared_idle_ms: 30 * MINUTE_MS,
         staff_ms: 600 * MINUTE_MS,
         hidden_ms: 30 * MINUTE_MS,
+        invite_ms: 7 * DAY_MS,
     };
 
     fn at(text: &str) -> Millis {

@@ -111,7 +111,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Ends what has run out and forgets old ends. Idempotent; call it every minute.
+    /// Ends what has run out, and sessions whose owner's role has ended since they were made, and forgets old ends. Idempotent; call it every minute.
     ///
     /// # Errors
     /// As the store's.
@@ -122,7 +122,10 @@ impl Identity {
             .write(move |tx| {
                 Box::pin(async move {
                     queries::forget_ended(tx, now.minus_ms(ENDED_KEPT_MS)).await?;
-                    queries::end_expired(tx, now).await
+                    queries::delete_old_invites(tx, now).await?;
+                    let mut ended = queries::end_expired(tx, now).await?;
+                    ended.extend(queries::end_by_role(tx, now).await?);
+                    Ok(ended)
                 })
             })
             .await?;
@@ -212,6 +215,10 @@ impl Identity {
             }
             (None, Some(id)) => {
                 let roles = self.roles(&id).await?;
+                // Whoever has no role any more is nobody here.
+                if roles.is_empty() {
+                    return Ok(None);
+                }
                 (Actor::Staff { id, roles }, None)
             }
             (Some(_), Some(_)) | (None, None) => return Err(inconsistent("handle_id")),
@@ -225,9 +232,10 @@ impl Identity {
         }))
     }
 
+    /// The roles that have not ended.
     pub(super) async fn roles(&self, id: &StaffId) -> Stored<Vec<Role>> {
-        let rows = queries::roles(&self.db, id).await?;
-        rows.into_iter().map(role).collect()
+        let rows = queries::roles(&self.db, id, self.clock.now()).await?;
+        rows.iter().map(role).collect()
     }
 }
 
@@ -254,7 +262,7 @@ fn times(row: &SessionRow) -> Times {
     }
 }
 
-fn role(row: RoleRow) -> Stored<Role> {
+pub(super) fn role(row: &RoleRow) -> Stored<Role> {
     let bad = |column| StoreError::Inconsistent {
         table: "staff_role",
         column,

@@ -14,16 +14,16 @@ use crate::protocol::{Device, MeOut, Role, RoleKind, Standing};
 
 const MINUTES: u64 = 60;
 const DAYS: u64 = 24 * 60 * MINUTES;
-const PASSWORD: &str = "a long enough password";
+pub(super) const PASSWORD: &str = "a long enough password";
 
-struct World {
-    identity: Identity,
-    clock: TestClock,
-    audit: Audit,
-    db: Db,
+pub(super) struct World {
+    pub(super) identity: Identity,
+    pub(super) clock: TestClock,
+    pub(super) audit: Audit,
+    pub(super) db: Db,
 }
 
-fn world(db: Db) -> World {
+pub(super) fn world(db: Db) -> World {
     let clock = TestClock::default();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let audit = Audit::new(
@@ -58,7 +58,7 @@ impl World {
         self.identity.make_handle(newcomer).await.expect("a handle")
     }
 
-    async fn resolve(&self, signed_in: &SignedIn) -> Option<Session> {
+    pub(super) async fn resolve(&self, signed_in: &SignedIn) -> Option<Session> {
         let cookie = signed_in.cookie.expose();
         self.identity.resolve(cookie).await.expect("the store")
     }
@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-fn is_bad_login<T>(outcome: &Result<T, Refusal>) -> bool {
+pub(super) fn is_bad_login<T>(outcome: &Result<T, Refusal>) -> bool {
     matches!(outcome, Err(Refusal::BadLogin))
 }
 

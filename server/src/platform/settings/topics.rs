@@ -163,6 +163,8 @@ topic! {
         hidden_minutes: i64 = 30, 1..=1440;
         /// Hours from the login of a person with powers.
         staff_hours: i64 = 10, 1..=168;
+        /// Days that a one-time address for somebody with powers is good.
+        invite_days: i64 = 7, 1..=90;
     }
 }
 
