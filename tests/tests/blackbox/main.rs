@@ -9,4 +9,5 @@ mod kept;
 mod lost;
 mod nodes;
 mod noscript;
+mod people;
 mod wire;
