@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Common, FAILED, complain, ground, say};
 use crate::app::Ground;
+use crate::edge::pages::texts;
 use crate::features::gatherings;
 use crate::features::identity::{By, Invite, OneTime, Term};
 use crate::platform::clock::Day;
@@ -33,8 +34,8 @@ pub(super) struct InviteArgs {
     #[arg(long, required = true, value_name = "ROLE", value_parser = role)]
     role: Vec<Role>,
     /// The name that is shown, until they choose another.
-    #[arg(long, default_value = "スタッフ", value_name = "NAME")]
-    name: String,
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// The coordinator is a 専門職.
     #[arg(long)]
     specialist: bool,
@@ -136,7 +137,10 @@ async fn invite(ground: &Ground, args: &InviteArgs) -> anyhow::Result<ExitCode> 
         bail!("only a coordinator can be a specialist");
     }
     let invite = Invite {
-        name: args.name.clone(),
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| texts::t("join.name").to_owned()),
         terms,
     };
     let made = ground.identity.invite(invite, &By::console()).await?;
