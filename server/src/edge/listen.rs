@@ -1,4 +1,4 @@
-//! Our own accept loop: deadlines for the request head and for taking the answer, upgrades, and a drain that waits.
+//! Our own accept loop: a deadline for the request head, upgrades, and a drain that waits.
 //!
 //! The stock loop of axum installs no timer, so that a request whose head never ends holds its place for ever, and
 //! its graceful end does not wait for upgraded sockets. This one speaks HTTP/1.1 only; TLS is the proxy's.
@@ -23,7 +23,6 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::Service;
 
-use super::taken::{Pace, Taken};
 use crate::platform::clock::wait_ms;
 use crate::platform::settings::Limits;
 
@@ -103,10 +102,6 @@ pub async fn serve(
     deadline: Duration,
 ) -> Drained {
     let http = builder(limits);
-    let pace = Pace {
-        span: wait_ms(limits.answer_ms),
-        bytes_min: limits.answer_bytes_min,
-    };
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     let mut accept_wait = ACCEPT_WAIT_MIN;
@@ -120,7 +115,6 @@ pub async fn serve(
                 accept_wait = ACCEPT_WAIT_MIN;
                 let connection = Connection {
                     http: http.clone(),
-                    pace,
                     router: router.clone(),
                     peer: Peer(peer),
                     drain: drain.clone(),
@@ -180,7 +174,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 struct Connection {
     http: http1::Builder,
-    pace: Pace,
     router: Router,
     peer: Peer,
     drain: Drain,
@@ -197,7 +190,7 @@ impl Connection {
         });
         let connection = self
             .http
-            .serve_connection(TokioIo::new(Taken::new(stream, self.pace)), service)
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {

@@ -21,7 +21,6 @@ pub mod slip_pages;
 pub mod staff_pages;
 pub mod state;
 pub mod still_pages;
-pub mod taken;
 pub mod visitor;
 pub mod words;
 pub mod ws;

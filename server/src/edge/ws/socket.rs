@@ -18,7 +18,6 @@ use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::edge::taken::Taken;
 use crate::features::rooms::outbox::Outbox;
 
 /// RFC 6455, 7.4.1: done.
@@ -95,14 +94,14 @@ impl Reader {
     /// bytes, in however many frames.
     ///
     /// # Errors
-    /// Gives the stream back where it is not one of our own accept loop, which hands over nothing else.
+    /// Gives the stream back where it is not a plain TCP stream: our own accept loop hands over nothing else.
     pub fn take_over(
         stream: Upgraded,
         outbox: &Outbox,
         message_bytes_max: usize,
     ) -> Result<Self, Upgraded> {
-        let parts = stream.downcast::<TokioIo<Taken>>()?;
-        let wire = Arc::new(parts.io.into_inner().into_stream());
+        let parts = stream.downcast::<TokioIo<TcpStream>>()?;
+        let wire = Arc::new(parts.io.into_inner());
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)

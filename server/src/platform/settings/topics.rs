@@ -91,10 +91,6 @@ topic! {
         body_bytes_max: usize = 65_536, 1024..=BYTES;
         /// Milliseconds a client has for the body of a request.
         body_ms: i64 = 10_000, 10..=DAY_MS;
-        /// Milliseconds in which a client takes some of an answer that waits for it; a weak line does, and who does not is let go.
-        answer_ms: i64 = 60_000, 10..=DAY_MS;
-        /// How much of it that must be, in bytes.
-        answer_bytes_min: usize = 8_192, 1..=BYTES;
     }
 }
 

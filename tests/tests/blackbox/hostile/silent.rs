@@ -1,17 +1,12 @@
-//! Other ends that are there no more or hardly read, and messages that are too large: they end, and cost nothing that stays.
-
-use std::time::Duration;
+//! Other ends that are there no more, and messages that are too large: both end, and cost nothing that stays.
 
 use anyhow::{Context, Result, ensure};
 use engawa_tests::{Db, House, Node, Person, postgres, tell, within};
 use futures_util::future::try_join_all;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::io::AsyncWriteExt;
 
-use super::stage::{log_is_calm, n_connections, resident_kib};
+use super::stage::{log_is_calm, resident_kib};
 use super::wire::{CONTINUATION, End, PING, TEXT, Wire, framed, header};
 
 /// What an allocator may keep.
@@ -132,83 +127,6 @@ async fn n_sockets(numbers: &str) -> Result<usize> {
         .and_then(|n| n.trim().parse::<f64>().ok())
         .map(|n| n as usize)
         .context("engawa_sockets in the numbers")
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_who_hardly_takes_an_answer_is_let_go_and_a_slow_one_gets_all() -> Result<()> {
-    const CRAWLERS: usize = 8;
-    /// Pages asked for at once: more than the buffers of both ends take.
-    const PAGES: usize = 600;
-    let house = House::new(Db::Sqlite)
-        .await?
-        .with("limits.answer_ms = 1500\nlimits.answer_bytes_min = 4096")?;
-    let node = house.start().await?;
-    let n_before = n_connections(&node)?;
-    let request = format!("GET /rules HTTP/1.1\r\nhost: {}\r\n\r\n", node.address());
-    let ask = async || {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_recv_buffer_size(4_096)?;
-        let mut stream = socket.connect(node.address().parse()?).await?;
-        stream.write_all(request.repeat(PAGES).as_bytes()).await?;
-        anyhow::Ok(stream)
-    };
-    let began = Instant::now();
-    let mut crawling = JoinSet::new();
-    for _ in 0..CRAWLERS {
-        let mut stream = ask().await?;
-        crawling.spawn(async move {
-            let mut few = [0; 8];
-            let mut n_bytes = 0;
-            while let Ok(n @ 1..) = stream.read(&mut few).await {
-                n_bytes += n;
-                tokio::time::sleep(Duration::from_millis(250)).await;
-            }
-            n_bytes
-        });
-    }
-    // As slow a line, but one that goes on.
-    let mut slow = ask().await?;
-    slow.write_all(
-        format!(
-            "GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
-            node.address()
-        )
-        .as_bytes(),
-    )
-    .await?;
-    let mut some = vec![0; 64 * 1024];
-    let mut n_bytes = 0;
-    let all = within("all the pages", async {
-        loop {
-            match slow.read(&mut some).await? {
-                0 => return anyhow::Ok(()),
-                n => n_bytes += n,
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    all.await?.context("a slow reader gets all")?;
-    ensure!(
-        n_bytes > PAGES * 4_096,
-        "{n_bytes} bytes are more than the buffers take"
-    );
-    let let_go = within("the crawling readers to be let go", async {
-        while n_connections(&node)? > n_before {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        anyhow::Ok(())
-    });
-    let_go.await??;
-    let took = began.elapsed();
-    while let Some(read) = within("their end", crawling.join_next()).await? {
-        ensure!(read? < 4_096, "what waited for them is thrown away");
-    }
-    log_is_calm(&house)?;
-    tell(&format!(
-        "show: {CRAWLERS} readers of 8 bytes at a time let go after {:.1} s; a slow one got {n_bytes} bytes",
-        took.as_secs_f64()
-    ));
-    Ok(())
 }
 
 /// A message that is too much.

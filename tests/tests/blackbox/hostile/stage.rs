@@ -89,20 +89,6 @@ pub fn resident_kib(node: &Node) -> Result<u64> {
         .context("VmRSS in /proc/PID/status")
 }
 
-/// How many connections to the node are open on its side.
-pub fn n_connections(node: &Node) -> Result<usize> {
-    const ESTABLISHED: &str = "01";
-    let port: u16 = node.address().rsplit(':').next().unwrap_or("").parse()?;
-    let ours = format!(":{port:04X}");
-    let table = std::fs::read_to_string("/proc/net/tcp")?;
-    let is_one = |line: &&str| {
-        let mut words = line.split_whitespace().skip(1);
-        let local = words.next().unwrap_or_default();
-        local.ends_with(&ours) && words.nth(1) == Some(ESTABLISHED)
-    };
-    Ok(table.lines().filter(is_one).count())
-}
-
 /// Sends these bytes on a connection of their own and gives the status and the body of the answer; the head alone
 /// where the connection was switched to another protocol.
 pub async fn raw_call(node: &Node, request: &[u8]) -> Result<(u16, String)> {
